@@ -1,0 +1,1 @@
+"""The HTTP API for TMS.ai. Not here: mapping rules or SQL."""

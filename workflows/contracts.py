@@ -1,0 +1,156 @@
+"""Ids, names and payload models that API, bridge, activities and workflows share.
+
+Payload models ignore unknown fields and only ever gain optional ones: older histories must stay readable
+(temporal.md 4). Importable without lxml and SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from mapping.issues import Issue
+
+TASK_QUEUE = "qbd-exports"
+WORKFLOW_TYPE = "QuickBooksExport"
+SIGNAL_SENT = "request_sent"
+SIGNAL_OUTCOME = "outcome_recorded"
+SIGNAL_CANCEL = "cancel"
+QUERY_VIEW = "view"
+
+ACTIVITY_PREPARE = "prepare_export"
+ACTIVITY_RECORD = "record_state"
+ACTIVITY_CANCEL = "cancel_request"
+
+FAILURE_TYPE = "ExportFailed"
+"""`ApplicationError.type` of every failed export; anything else that fails is a bug."""
+
+
+class ExportState(StrEnum):
+    """The states of design.md section 4."""
+
+    MAPPED = "Mapped"
+    QUEUED = "Queued"
+    SENT = "Sent"
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether the export will not move again by itself."""
+        return self in (ExportState.SUCCESSFUL, ExportState.FAILED, ExportState.CANCELLED)
+
+    @property
+    def status(self) -> str:
+        """Give the word that a TMS user sees."""
+        return self.value if self.is_final else "Pending"
+
+
+class Failure(BaseModel):
+    """Why an export failed, whose turn it is, and what to do."""
+
+    code: str
+    message: str
+    explanation: str
+    owner: str
+    next_step: str
+    issues: list[Issue] = []
+
+
+class Transaction(BaseModel):
+    """What QuickBooks answered: the proof that the transaction is there."""
+
+    txn_id: str
+    edit_sequence: str | None = None
+    ref_number: str | None = None
+    txn_number: str | None = None
+
+
+class ExportInput(BaseModel):
+    """The input of one export: enough for any Temporal client to start it."""
+
+    company_id: str
+    document: dict[str, Any]
+
+
+class PrepareInput(BaseModel):
+    """Map, validate and queue the document of this run."""
+
+    company_id: str
+    document: dict[str, Any]
+    run_id: str
+
+
+class Prepared(BaseModel):
+    """The request waits in the queue, or the transaction was there already, or the document cannot be exported."""
+
+    request_id: str | None = None
+    transaction: Transaction | None = None
+    failure: Failure | None = None
+
+
+class Sent(BaseModel):
+    """Signal: the Web Connector fetched the message set with this export's request."""
+
+    request_id: str
+    message_set_id: str
+
+
+class Outcome(BaseModel):
+    """Signal: what became of the request. Exactly one of the three is set; `requeued` sends it back to Queued."""
+
+    request_id: str
+    message_set_id: str | None = None
+    transaction: Transaction | None = None
+    failure: Failure | None = None
+    requeued: str | None = None
+
+
+class Cancel(BaseModel):
+    """Signal: somebody wants the export back."""
+
+    reason: str = ""
+
+
+class RecordInput(BaseModel):
+    """Write one state change to the read model."""
+
+    company_id: str
+    kind: str
+    document_id: str
+    run_id: str
+    state: ExportState
+    text: str
+    transaction: Transaction | None = None
+    failure: Failure | None = None
+
+
+class CancelInput(BaseModel):
+    """Take the request out of the queue, if it was not fetched."""
+
+    request_id: str
+    run_id: str
+
+
+class CancelResult(BaseModel):
+    """Whether the request was still ours to take back."""
+
+    cancelled: bool
+
+
+class ExportView(BaseModel):
+    """The answer to the query `view`."""
+
+    state: ExportState
+    detail: str
+    request_id: str | None = None
+    transaction: Transaction | None = None
+    failure: Failure | None = None
+
+
+def export_workflow_id(company_id: str, kind: str, document_id: str) -> str:
+    """Give the id under which an export runs; starting it twice is the same export (design.md 3.1)."""
+    return f"export/{company_id}/{kind}/{document_id}"
