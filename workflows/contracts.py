@@ -17,13 +17,14 @@ TASK_QUEUE = "qbd-exports"
 WORKFLOW_TYPE = "QuickBooksExport"
 SIGNAL_SENT = "request_sent"
 SIGNAL_OUTCOME = "outcome_recorded"
-SIGNAL_CANCEL = "cancel"
 QUERY_VIEW = "view"
 
 ACTIVITY_PREPARE = "prepare_export"
 ACTIVITY_RECORD = "record_state"
 ACTIVITY_CANCEL = "cancel_request"
 
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Failure code of an export that may already be in QuickBooks: it is exported again only if a person says so."""
 FAILURE_TYPE = "ExportFailed"
 """`ApplicationError.type` of every failed export; anything else that fails is a bug."""
 
@@ -74,6 +75,8 @@ class ExportInput(BaseModel):
 
     company_id: str
     document: dict[str, Any]
+    confirmed_absent: bool = False
+    """A person looked: an earlier attempt whose outcome was unknown is not in QuickBooks."""
 
 
 class PrepareInput(BaseModel):
@@ -81,6 +84,7 @@ class PrepareInput(BaseModel):
 
     company_id: str
     document: dict[str, Any]
+    confirmed_absent: bool = False
     run_id: str
 
 
@@ -88,6 +92,8 @@ class Prepared(BaseModel):
     """The request waits in the queue, or the transaction was there already, or the document cannot be exported."""
 
     request_id: str | None = None
+    sent_in: str | None = None
+    """The message set, when an earlier run's request is under way and this run waits for its answer."""
     transaction: Transaction | None = None
     failure: Failure | None = None
 
@@ -103,16 +109,11 @@ class Outcome(BaseModel):
     """Signal: what became of the request. Exactly one of the three is set; `requeued` sends it back to Queued."""
 
     request_id: str
-    message_set_id: str | None = None
+    key: str
+    """Different for each outcome of a request: a request may be requeued several times."""
     transaction: Transaction | None = None
     failure: Failure | None = None
     requeued: str | None = None
-
-
-class Cancel(BaseModel):
-    """Signal: somebody wants the export back."""
-
-    reason: str = ""
 
 
 class RecordInput(BaseModel):
@@ -124,6 +125,8 @@ class RecordInput(BaseModel):
     run_id: str
     state: ExportState
     text: str
+    key: str
+    """With the run and the state it names this entry: a repeated one changes nothing."""
     transaction: Transaction | None = None
     failure: Failure | None = None
 

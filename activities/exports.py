@@ -1,0 +1,274 @@
+"""The database steps of an export: prepare (map, validate, queue), record a state, take a request back.
+
+Each is idempotent: the run id (and a key) say whether it happened before. No step talks to a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+from temporalio import activity
+
+from mapping.dispatch import map_document
+from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
+from mapping.issues import Issue, Owner
+from mapping.result import Mapped, external_guid_for
+from mapping.rules import CompanyMapping, CompanyRules
+from qbxml.envelope import build_request_element
+from store import exports, queue
+from store.companies import company
+from store.engine import Database
+from store.tables import Company, Export, Request
+from workflows import contracts
+from workflows.contracts import (
+    CancelInput,
+    CancelResult,
+    ExportState,
+    Failure,
+    Outcome,
+    Prepared,
+    PrepareInput,
+    RecordInput,
+    Transaction,
+    export_workflow_id,
+)
+
+TEXT_MAX = 4000
+"""Longest text that a state change may put into a row."""
+
+
+class ExportActivities:
+    """The activities over one database."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        """`new_id` gives unused ids of at most 20 characters [A-Z2-7]: they travel as requestID."""
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    @activity.defn(name=contracts.ACTIVITY_PREPARE)
+    def prepare_export(self, inp: PrepareInput) -> Prepared:
+        """Map and queue the document of this run, or adopt what an earlier run left under way."""
+        with self._database.transaction() as session:
+            owner = company(session, inp.company_id)
+            if owner is None:
+                return Prepared(failure=_unknown_company(inp.company_id))
+            document = parse_document(inp.document)
+            if isinstance(document, list):
+                return self._refuse(session, inp, None, document)
+            row = self._row(session, owner, inp, document)
+            adopted = self._adopt(session, row, inp)
+            if adopted is not None:
+                return adopted
+            return self._queue(session, owner, row, inp, document)
+
+    @activity.defn(name=contracts.ACTIVITY_RECORD)
+    def record_state(self, inp: RecordInput) -> None:
+        """Write a state change to the read model and its timeline, once."""
+        with self._database.transaction() as session:
+            row = exports.find_export(session, inp.company_id, inp.kind, inp.document_id)
+            if row is None:
+                raise LookupError(f"export {inp.company_id}/{inp.kind}/{inp.document_id} has no row")
+            self._note(
+                session,
+                row,
+                inp.state,
+                inp.text,
+                key=f"{inp.run_id}/{inp.state}/{inp.key}",
+                transaction=inp.transaction,
+                failure=inp.failure,
+            )
+
+    @activity.defn(name=contracts.ACTIVITY_CANCEL)
+    def cancel_request(self, inp: CancelInput) -> CancelResult:
+        """Take a waiting request out of the queue; False once the Web Connector has fetched it."""
+        with self._database.transaction() as session:
+            request = queue.request(session, inp.request_id)
+            if request is None or request.run_id != inp.run_id:
+                return CancelResult(cancelled=False)
+            if request.state == queue.WAITING:
+                request.state = queue.CANCELLED
+            return CancelResult(cancelled=request.state == queue.CANCELLED)
+
+    def _row(self, session: Session, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
+        row = exports.find_export(session, owner.id, document.kind, document.id)
+        digest = content_hash(document)
+        if row is None:
+            new = exports.NewExport(
+                company_id=owner.id,
+                kind=document.kind,
+                document_id=document.id,
+                number=document.number,
+                content_hash=digest,
+                document=inp.document,
+            )
+            row = exports.add_export(session, new, state=ExportState.MAPPED, at=self._clock())
+        row.run_id = inp.run_id
+        return row
+
+    def _adopt(self, session: Session, row: Export, inp: PrepareInput) -> Prepared | None:
+        """Find what was already done for this document: in this run, or in one that ended without hearing of it."""
+        if row.quickbooks is not None:
+            return Prepared(transaction=Transaction.model_validate(row.quickbooks))
+        request = queue.newest_request(session, row.id)
+        if request is None or request.state == queue.CANCELLED:
+            return None
+        if request.state == queue.DONE:
+            return self._settled(session, row, inp, request)
+        request.run_id = inp.run_id
+        if request.state == queue.WAITING:
+            self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
+            return Prepared(request_id=request.id)
+        text = "QuickBooks may have it already; its answer is awaited"
+        self._note(session, row, ExportState.SENT, text, key=f"{inp.run_id}/sent")
+        return Prepared(request_id=request.id, sent_in=request.message_set_id)
+
+    def _settled(self, session: Session, row: Export, inp: PrepareInput, request: Request) -> Prepared | None:
+        """Use the outcome of a request whose run may never have heard of it; None when it may be exported again."""
+        outcome = Outcome.model_validate(request.outcome)
+        if outcome.transaction is not None:
+            key = f"{inp.run_id}/found"
+            text = "It is in QuickBooks"
+            self._note(session, row, ExportState.SUCCESSFUL, text, key=key, transaction=outcome.transaction)
+            return Prepared(transaction=outcome.transaction)
+        failure = outcome.failure
+        if failure is None:
+            return None
+        is_repeated = request.run_id == inp.run_id
+        is_undecided = failure.code == contracts.OUTCOME_UNKNOWN and not inp.confirmed_absent
+        if not is_repeated and not is_undecided:
+            return None
+        self._note(session, row, ExportState.FAILED, failure.explanation, key=f"{inp.run_id}/known", failure=failure)
+        return Prepared(failure=failure)
+
+    def _queue(
+        self, session: Session, owner: Company, row: Export, inp: PrepareInput, document: Invoice | CarrierBill
+    ) -> Prepared:
+        party = document.carrier.id if isinstance(document, CarrierBill) else ""
+
+        def taken(ref_number: str) -> bool:
+            return exports.is_ref_number_taken(
+                session,
+                company_id=owner.id,
+                kind=document.kind,
+                party_id=party,
+                ref_number=ref_number,
+                document_id=document.id,
+            )
+
+        guid = external_guid_for(owner.id, document.kind, document.id, inp.run_id)
+        mapped = map_document(document, rules_of(owner), taken=taken, external_guid=guid)
+        if isinstance(mapped, list):
+            return self._refuse(session, inp, row, mapped)
+        exports.reserve_ref_number(
+            session,
+            company_id=owner.id,
+            kind=document.kind,
+            party_id=party,
+            ref_number=mapped.ref_number,
+            document_id=document.id,
+        )
+        request = self._request(owner, row, inp, document, mapped, guid)
+        session.add(request)
+        row.document = inp.document
+        row.content_hash = content_hash(document)
+        row.number = document.number
+        row.external_guid = guid
+        row.ref_number = mapped.ref_number
+        row.changes = [change.model_dump(mode="json") for change in mapped.changes]
+        count = len(mapped.changes)
+        adapted = "" if not count else f"; {count} texts or numbers were adapted to QuickBooks"
+        self._note(session, row, ExportState.MAPPED, f"Every link is there{adapted}", key=f"{inp.run_id}/mapped")
+        self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
+        return Prepared(request_id=request.id)
+
+    def _request(
+        self, owner: Company, row: Export, inp: PrepareInput, document: Invoice | CarrierBill, mapped: Mapped, guid: str
+    ) -> Request:
+        request_id = self._new_id()
+        now = self._clock()
+        is_bill = isinstance(document, CarrierBill)
+        entity = getattr(mapped.transaction, "vendor_ref" if is_bill else "customer_ref")
+        return Request(
+            id=request_id,
+            company_id=owner.id,
+            export_id=row.id,
+            run_id=inp.run_id,
+            workflow_id=export_workflow_id(owner.id, document.kind, document.id),
+            operation="BillAdd" if is_bill else "InvoiceAdd",
+            body=build_request_element(mapped.transaction, request_id),
+            facts={
+                "ref_number": mapped.ref_number,
+                "entity_list_id": entity.list_id,
+                "entity_full_name": entity.full_name,
+                "total": str(document.total),
+                "txn_date": document.date.isoformat(),
+                "external_guid": guid,
+            },
+            state=queue.WAITING,
+            attempt=0,
+            postponed=0,
+            batch_max=queue.BATCH_MAX,
+            available_at=now,
+            created_at=now,
+        )
+
+    def _refuse(self, session: Session, inp: PrepareInput, row: Export | None, issues: list[Issue]) -> Prepared:
+        failure = failure_of(issues)
+        if row is not None:
+            key = f"{inp.run_id}/refused"
+            self._note(session, row, ExportState.FAILED, failure.explanation, key=key, failure=failure)
+        return Prepared(failure=failure)
+
+    def _note(
+        self,
+        session: Session,
+        row: Export,
+        state: ExportState,
+        text: str,
+        *,
+        key: str,
+        transaction: Transaction | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        now = self._clock()
+        if not exports.add_timeline(session, row.id, at=now, state=state, text=text[:TEXT_MAX], key=key):
+            return
+        row.state = state
+        row.detail = text[:TEXT_MAX]
+        row.updated_at = now
+        row.error = failure.model_dump(mode="json") if failure else None
+        row.owner = failure.owner if failure else None
+        if transaction is not None:
+            row.quickbooks = transaction.model_dump(mode="json")
+
+
+def rules_of(owner: Company) -> CompanyRules:
+    """Give a company's mapping with the settings that mapping depends on."""
+    return CompanyRules(mapping=CompanyMapping.model_validate(owner.mapping), ref_number_rule=owner.ref_number_rule)
+
+
+def failure_of(issues: list[Issue]) -> Failure:
+    """Say every issue of a document in one failure."""
+    first = issues[0]
+    others = "" if len(issues) == 1 else f" ({len(issues)} problems in all)"
+    return Failure(
+        code="document_not_exportable",
+        message="; ".join(f"{issue.path}: {issue.message}" for issue in issues)[:TEXT_MAX],
+        explanation=f"{first.message}{others}",
+        owner=first.owner,
+        next_step=" ".join(dict.fromkeys(issue.next_step for issue in issues))[:TEXT_MAX],
+        issues=issues,
+    )
+
+
+def _unknown_company(company_id: str) -> Failure:
+    return Failure(
+        code="unknown_company",
+        message=f"There is no company {company_id!r}",
+        explanation=f"The company {company_id!r} is not connected.",
+        owner=Owner.TMS_USER,
+        next_step="Connect the company to QuickBooks Desktop first, then export again.",
+    )

@@ -1,0 +1,36 @@
+"""One door for both kinds of document."""
+
+from __future__ import annotations
+
+from mapping.carrier_bills import map_carrier_bill
+from mapping.documents import CarrierBill, Invoice
+from mapping.invoices import map_invoice
+from mapping.issues import Issue, Owner
+from mapping.ref_numbers import Taken, is_taken
+from mapping.result import Mapped
+from mapping.rules import CompanyRules
+
+
+def map_document(
+    document: Invoice | CarrierBill, rules: CompanyRules, *, taken: Taken, external_guid: str
+) -> Mapped | list[Issue]:
+    """Build the QuickBooks transaction of a document, or give every reason why it cannot be built."""
+    if isinstance(document, Invoice):
+        mapped = map_invoice(document, rules, taken=taken, external_guid=external_guid)
+    else:
+        mapped = map_carrier_bill(document, rules, taken=taken, external_guid=external_guid)
+    if isinstance(mapped, Mapped) and is_taken(mapped.ref_number, taken):
+        return [_number_in_use(document, mapped.ref_number)]
+    return mapped
+
+
+def _number_in_use(document: Invoice | CarrierBill, ref_number: str) -> Issue:
+    """Refuse a second document with the number of another one: QuickBooks would take both (qbxml.md 0, fact 3)."""
+    same = "bill of this carrier" if isinstance(document, CarrierBill) else "invoice"
+    return Issue(
+        code="number_in_use",
+        path="number",
+        message=f"Another exported {same} already has the number {ref_number} in QuickBooks.",
+        next_step="Check whether this is the same document twice; if not, give it a number of its own.",
+        owner=Owner.TMS_USER,
+    )

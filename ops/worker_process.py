@@ -1,0 +1,85 @@
+"""The worker process: workflows and activities on one task queue, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets as randomness
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
+
+from activities.exports import ExportActivities
+from store.engine import Database
+from workflows import search_attributes
+from workflows.contracts import TASK_QUEUE
+from workflows.export import QuickBooksExport
+
+ACTIVITY_THREADS = 16
+STOP_GRACE = timedelta(seconds=20)
+"""Below a container's usual stop timeout of 30 s."""
+
+
+class MissingSearchAttributesError(Exception):
+    """Temporal lacks search attributes that every export carries; the message names them."""
+
+
+def new_id() -> str:
+    """Give a random id of 20 characters [A-Z2-7]: 96 bits, short enough for message sets (qbxml.md 1.2)."""
+    return base64.b32encode(randomness.token_bytes(12)).decode().rstrip("=")
+
+
+def now() -> datetime:
+    """Give the current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def build_worker(client: Client, database: Database, *, task_queue: str = TASK_QUEUE) -> Worker:
+    """Wire the worker. A workflow file that imports what it should not is refused here (temporal.md 3)."""
+    activities = ExportActivities(database, clock=now, new_id=new_id)
+    policy = SandboxImportNotificationPolicy
+    restrictions = SandboxRestrictions.default.with_import_notification_policy(
+        policy.WARN_ON_DYNAMIC_IMPORT | policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+    )
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[QuickBooksExport],
+        activities=[activities.prepare_export, activities.record_state, activities.cancel_request],
+        activity_executor=ThreadPoolExecutor(ACTIVITY_THREADS),
+        max_concurrent_local_activities=ACTIVITY_THREADS,
+        max_concurrent_activities=ACTIVITY_THREADS,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        graceful_shutdown_timeout=STOP_GRACE,
+    )
+
+
+async def check_search_attributes(client: Client) -> None:
+    """Raise unless every attribute of the registry exists: an export would hang on a missing one (temporal.md 9)."""
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = [key.name for key in search_attributes.ALL if key.name not in answer.custom_attributes]
+    if missing:
+        commands = " ".join(f"--name {name} --type Keyword" for name in missing)
+        raise MissingSearchAttributesError(
+            f"The namespace {client.namespace} lacks search attributes. Run: temporal operator search-attribute create "
+            + commands
+        )
+
+
+async def run(client: Client, database: Database) -> None:
+    """Work until a signal asks to stop."""
+    await check_search_attributes(client)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with build_worker(client, database):
+        await stop.wait()

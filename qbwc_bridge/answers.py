@@ -1,0 +1,279 @@
+"""Recording what QuickBooks answered: rulings become rows, and signals in the outbox, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from qbwc_bridge import recovery
+from qbwc_bridge.rulings import (
+    Again,
+    Arrived,
+    Facts,
+    Rejected,
+    Ruling,
+    SentRequest,
+    SetFate,
+    Unknown,
+    judge_answers,
+    judge_hresult,
+)
+from qbwc_bridge.session import Limits, pause_after
+from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
+from qbxml.outcomes import Verdict
+from store import outbox, queue
+from store.companies import record_incident
+from store.tables import Company, MessageSet, Request, WebConnectorSession
+from workflows import contracts
+from workflows.contracts import Failure, Outcome, Transaction
+
+RESPONSE_MAX = 2_000_000
+"""Longer answers are cut in the table; what was read from them is in the rows."""
+LOWER_VERSIONS = ("12.0", "11.0", "10.0")
+"""What is tried when QuickBooks does not know the version (0x80040423); older ones lack what we write."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The three texts of receiveResponseXML; either the first or the other two are empty (web-connector.md 1.4)."""
+
+    response: str
+    hresult: str
+    message: str
+
+
+def sent_request(request: Request) -> SentRequest:
+    """Give the pure view of a request."""
+    return SentRequest(
+        id=request.id, operation=request.operation, attempt=request.attempt, facts=Facts(**request.facts)
+    )
+
+
+def body_on_the_wire(request: Request) -> str:
+    """Give the request's text with the requestID of this attempt."""
+    wire_id = sent_request(request).wire_id
+    return request.body.replace(f'requestID="{request.id}"', f'requestID="{wire_id}"', 1)
+
+
+def exchange_of(open_ones: Sequence[MessageSet], response: str) -> MessageSet | None:
+    """Find which open document an answer belongs to, by the ids in it; the newest when it has none."""
+    if len(open_ones) <= 1:
+        return open_ones[0] if open_ones else None
+    try:
+        ids = [answer.request_id or "" for answer in parse_response(response).responses]
+    except UnreadableResponse:
+        return open_ones[0]
+    is_lookup = any(request_id.endswith((".n", ".e")) for request_id in ids)
+    is_probe = "probe" in ids
+    for exchange in open_ones:
+        if (exchange.kind == "lookup") == is_lookup and (exchange.kind == "probe") == is_probe:
+            return exchange
+    return open_ones[0]
+
+
+def problem_of(verdict: Verdict, message: str, at: datetime) -> dict[str, Any]:
+    """Give a connection's problem as the API shows it."""
+    return {
+        "code": verdict.code,
+        "cause": verdict.cause,
+        "explanation": verdict.explanation,
+        "message": message[:1000],
+        "owner": verdict.owner,
+        "next_step": verdict.next_step,
+        "at": at.isoformat(),
+    }
+
+
+class Answers:
+    """Applies one answer to the store."""
+
+    def __init__(self, *, limits: Limits, clock: Callable[[], datetime]) -> None:
+        self._limits = limits
+        self._clock = clock
+
+    def record(
+        self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet, answer: Answer
+    ) -> bool:
+        """Store the answer and everything that follows from it; True when the session must end with its error."""
+        exchange.response = answer.response[:RESPONSE_MAX]
+        exchange.hresult = answer.hresult[:40] or None
+        exchange.message = answer.message[:1000] or None
+        exchange.answered_at = self._clock()
+        write_set_id = exchange.about_set_id or exchange.id
+        sent = [] if exchange.kind == "probe" else self._still_open(session, write_set_id)
+        if answer.hresult.strip():
+            return self._record_hresult(session, owner, wc, exchange, sent, answer)
+        try:
+            parsed = parse_response(answer.response)
+        except UnreadableResponse as error:
+            text = f"The answer of QuickBooks could not be read: {error}"
+            self._incident(session, owner, "unreadable_answer", text)
+            return self._leave_open(wc, exchange, text)
+        if parsed.new_message_set_id not in (None, write_set_id):
+            text = "The answer belongs to another message set. It was not used."
+            self._incident(session, owner, "foreign_answer", text)
+            return self._leave_open(wc, exchange, text)
+        if self._is_foreign(parsed, exchange, sent):
+            text = "The answer holds requests that were not sent with this session. They were not used."
+            self._incident(session, owner, "foreign_answer", text)
+        exchange.state = queue.ANSWERED
+        if exchange.kind == "probe":
+            return False
+        judge = recovery.judge_lookup if exchange.kind == "lookup" else judge_answers
+        rulings = judge([sent_request(request) for request in sent], parsed)
+        self._apply(session, owner, wc, sent, rulings)
+        self._settle(session, write_set_id)
+        return False
+
+    def _record_hresult(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        exchange: MessageSet,
+        sent: Sequence[Request],
+        answer: Answer,
+    ) -> bool:
+        """A whole document failed. Only a failed write says something about its requests."""
+        is_write = exchange.kind == "write"
+        views = [sent_request(request) for request in sent] if is_write else []
+        ruled = judge_hresult(views, answer.hresult, answer.message)
+        log.warning("document failed", company=owner.id, set=exchange.id, kind=exchange.kind, hresult=answer.hresult)
+        if is_write:
+            self._apply(session, owner, wc, sent, ruled.rulings)
+            self._settle(session, exchange.id)
+        elif ruled.fate is SetFate.GO_ON and exchange.kind == "ask":
+            exchange.state = queue.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
+        if ruled.fate is SetFate.LOWER_VERSION:
+            return not self._lower_version(wc, ruled.verdict)
+        if ruled.fate is SetFate.GO_ON and exchange.kind in ("write", "ask"):
+            return False
+        if not is_write:
+            exchange.state = queue.ABANDONED
+        wc.state = "refused"
+        wc.last_error = f"{ruled.verdict.explanation} {ruled.verdict.next_step}"
+        owner.problem = problem_of(ruled.verdict, answer.message, self._clock())
+        return True
+
+    def _still_open(self, session: Session, write_set_id: str) -> list[Request]:
+        return list(queue.requests_of_set(session, write_set_id))
+
+    def _leave_open(self, wc: WebConnectorSession, exchange: MessageSet, text: str) -> bool:
+        """Keep a write unresolved: the next document asks for its outcome. A question is simply asked anew."""
+        if exchange.kind != "write":
+            exchange.state = queue.ABANDONED
+        exchange.answered_at = None
+        wc.state = "refused"
+        wc.last_error = text
+        return True
+
+    def _lower_version(self, wc: WebConnectorSession, verdict: Verdict) -> bool:
+        lower = next((v for v in LOWER_VERSIONS if float(v) < float(wc.qbxml_version)), None)
+        if lower is None:
+            wc.state = "refused"
+            wc.last_error = f"{verdict.explanation} {verdict.next_step}"
+            return False
+        wc.qbxml_version = lower
+        return True
+
+    def _is_foreign(self, parsed: MessageSetResponse, exchange: MessageSet, sent: Sequence[Request]) -> bool:
+        ours = {sent_request(request).wire_id for request in sent}
+        if exchange.kind == "lookup":
+            ours = {f"{wire_id}{suffix}" for wire_id in ours for suffix in (".n", ".e")}
+        if exchange.kind == "probe":
+            ours = {"probe"}
+        return any(answer.request_id not in ours for answer in parsed.responses)
+
+    def _settle(self, session: Session, write_set_id: str) -> None:
+        """Call the write set answered once none of its requests is open."""
+        session.flush()
+        if not queue.requests_of_set(session, write_set_id):
+            write_set = session.get(MessageSet, write_set_id)
+            if write_set is not None:
+                write_set.state = queue.ANSWERED
+
+    def _apply(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        sent: Sequence[Request],
+        rulings: Sequence[Ruling],
+    ) -> None:
+        requests = {request.id: request for request in sent}
+        for ruling in rulings:
+            request = requests[ruling.request_id]
+            match ruling:
+                case Arrived():
+                    self._arrived(session, owner, wc, request, ruling)
+                case Rejected():
+                    self._rejected(session, wc, request, ruling)
+                case Again():
+                    self._again(session, wc, request, ruling)
+                case Unknown():
+                    pass  # it stays in flight, and so the set stays unresolved
+
+    def _arrived(
+        self, session: Session, owner: Company, wc: WebConnectorSession, request: Request, ruling: Arrived
+    ) -> None:
+        transaction = Transaction(
+            txn_id=ruling.txn_id,
+            edit_sequence=ruling.edit_sequence,
+            ref_number=ruling.ref_number,
+            txn_number=ruling.txn_number,
+        )
+        wc.done += 1
+        owner.last_success_at = self._clock()
+        self._end(session, request, Outcome(request_id=request.id, key="end", transaction=transaction))
+
+    def _rejected(self, session: Session, wc: WebConnectorSession, request: Request, ruling: Rejected) -> None:
+        verdict = ruling.verdict
+        failure = Failure(
+            code=verdict.code,
+            message=ruling.message,
+            explanation=verdict.explanation,
+            owner=verdict.owner,
+            next_step=verdict.next_step,
+        )
+        wc.failed += 1
+        self._end(session, request, Outcome(request_id=request.id, key="end", failure=failure))
+
+    def _again(self, session: Session, wc: WebConnectorSession, request: Request, ruling: Again) -> None:
+        if ruling.passing:
+            request.postponed += 1
+            if request.postponed > self._limits.postpone_max and ruling.verdict is not None:
+                rejected = Rejected(request_id=request.id, verdict=ruling.verdict, message=ruling.reason)
+                self._rejected(session, wc, request, rejected)
+                return
+            request.available_at = self._clock() + pause_after(request.postponed, self._limits)
+        if ruling.batch_max is not None:
+            request.batch_max = ruling.batch_max
+        request.state = queue.WAITING
+        request.message_set_id = None
+        outcome = Outcome(request_id=request.id, key=f"again-{request.attempt}", requeued=ruling.reason)
+        self._signal(session, request, outcome)
+
+    def _end(self, session: Session, request: Request, outcome: Outcome) -> None:
+        request.state = queue.DONE
+        request.outcome = outcome.model_dump(mode="json")
+        self._signal(session, request, outcome)
+
+    def _signal(self, session: Session, request: Request, outcome: Outcome) -> None:
+        outbox.add_signal(
+            session,
+            workflow_id=request.workflow_id,
+            signal=contracts.SIGNAL_OUTCOME,
+            payload=outcome.model_dump(mode="json"),
+            at=self._clock(),
+        )
+
+    def _incident(self, session: Session, owner: Company, code: str, text: str) -> None:
+        log.warning("answer not used", company=owner.id, code=code)
+        record_incident(session, company_id=owner.id, at=self._clock(), code=code, text=text)

@@ -1,0 +1,70 @@
+"""Pure: is the company file that is open the one that this connection belongs to? (design.md 3.5)
+
+The FileID of our .qwc is stamped into a company file at import, but the same .qwc imported beside another file stamps
+that one too (web-connector.md 3.3). So the name and the path count as well: one of them may change, not both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binding:
+    """What the connection was bound to at its first session; names are None before it."""
+
+    file_id: str
+    company_name: str | None
+    company_file: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenFile:
+    """What the Web Connector says of the file that is open."""
+
+    file_id: str | None
+    company_name: str | None
+    company_file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Whether business data may leave, and the sentence for people when not, or a note when something moved."""
+
+    allowed: bool
+    text: str = ""
+
+
+def judge_file(bound: Binding, seen: OpenFile) -> Judgement:
+    """Compare the open file with the binding. Ids and paths are compared without case: Windows ignores it."""
+    if not seen.company_name:
+        return Judgement(
+            allowed=False,
+            text="QuickBooks did not say which company file is open. Open the company file and run the update again.",
+        )
+    same_name = bound.company_name is None or _same(bound.company_name, seen.company_name)
+    same_path = not bound.company_file or not seen.company_file or _same(bound.company_file, seen.company_file)
+    if seen.file_id is not None and not _same(seen.file_id, bound.file_id):
+        return Judgement(allowed=False, text=_wrong_file(bound, seen))
+    if bound.company_name is None:
+        return Judgement(allowed=True, text=f"Bound to {seen.company_name} ({seen.company_file})")
+    if same_name and same_path:
+        return Judgement(allowed=True)
+    if seen.file_id is not None and (same_name or same_path):
+        return Judgement(
+            allowed=True,
+            text=f"The company file is now {seen.company_name} ({seen.company_file}), "
+            f"before it was {bound.company_name} ({bound.company_file})",
+        )
+    return Judgement(allowed=False, text=_wrong_file(bound, seen))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def _wrong_file(bound: Binding, seen: OpenFile) -> str:
+    expected = "the company file that this connection was set up for"
+    if bound.company_name is not None:
+        expected = f"{bound.company_name} ({bound.company_file})"
+    return f"Open {expected} in QuickBooks: now {seen.company_name} ({seen.company_file}) is open. Nothing was sent."

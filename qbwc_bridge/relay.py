@@ -1,0 +1,128 @@
+"""Delivering the outbox to Temporal: in order per workflow, until Temporal has taken each signal (design.md 3.2).
+
+One relay at a time works, by a lease in the database; the others stand by. QBWC never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from store import outbox
+from store.engine import Database
+from store.tables import OutboxSignal
+
+BATCH = 200
+LEASE = "relay"
+LEASE_S = 15.0
+IDLE_S = 0.2
+"""Between two looks at an empty outbox: what a user waits at most after QuickBooks has answered."""
+TROUBLE_S = 2.0
+RPC_TIMEOUT = timedelta(seconds=10)
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """A thread with its own event loop: the Temporal client belongs to it (temporal.md 19)."""
+
+    def __init__(
+        self,
+        database: Database,
+        client_factory: Callable[[], Awaitable[Client]],
+        *,
+        clock: Callable[[], datetime],
+        holder: str,
+    ) -> None:
+        """`holder` names this relay among all that share the database."""
+        self._database = database
+        self._client_factory = client_factory
+        self._clock = clock
+        self._holder = holder
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to deliver in the background."""
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 15.0) -> None:
+        """End after the signals under way."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        asyncio.run(self._deliver_until_stopped())
+
+    async def _deliver_until_stopped(self) -> None:
+        client: Client | None = None
+        while not self._stop.is_set():
+            try:
+                if client is None:
+                    client = await self._client_factory()
+                delivered = await self.deliver_once(client)
+                pause = 0.0 if delivered else IDLE_S
+            except (RPCError, RuntimeError, OSError) as error:
+                log.warning("Temporal did not take signals; they wait", error=type(error).__name__)
+                pause = TROUBLE_S
+            except SQLAlchemyError as error:
+                log.warning("the outbox could not be read", error=type(error).__name__)
+                pause = TROUBLE_S
+            await asyncio.to_thread(self._stop.wait, pause)
+        await asyncio.to_thread(self._let_go)
+        await asyncio.sleep(0.1)  # the SDK's threads may abort an interpreter that exits at once (temporal.md 21)
+
+    async def deliver_once(self, client: Client) -> int:
+        """Deliver at most one batch; gives how many signals are settled. Raises RPCError when Temporal is away."""
+        rows = await asyncio.to_thread(self._take)
+        by_workflow: dict[str, list[OutboxSignal]] = {}
+        for row in rows:
+            by_workflow.setdefault(row.workflow_id, []).append(row)
+        results = await asyncio.gather(
+            *(self._deliver(client, signals) for signals in by_workflow.values()), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return len(rows)
+
+    async def _deliver(self, client: Client, signals: Sequence[OutboxSignal]) -> None:
+        delivered: list[int] = []
+        late: list[int] = []
+        try:
+            for row in signals:
+                handle = client.get_workflow_handle(row.workflow_id)
+                try:
+                    await handle.signal(row.signal, row.payload, rpc_timeout=RPC_TIMEOUT)
+                    delivered.append(row.id)
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+                    # The run is over or forgotten. The request's row keeps the outcome for a later run.
+                    late.append(row.id)
+        finally:
+            await asyncio.to_thread(self._mark, delivered, late)
+
+    def _take(self) -> Sequence[OutboxSignal]:
+        with self._database.transaction() as session:
+            if not outbox.hold_lease(session, LEASE, holder=self._holder, now=self._clock(), seconds=LEASE_S):
+                return ()
+            return outbox.undelivered(session, BATCH)
+
+    def _mark(self, delivered: Sequence[int], late: Sequence[int]) -> None:
+        with self._database.transaction() as session:
+            outbox.mark_delivered(session, delivered, at=self._clock())
+            outbox.mark_delivered(session, late, at=self._clock(), note="the workflow had ended")
+
+    def _let_go(self) -> None:
+        with self._database.transaction() as session:
+            outbox.drop_lease(session, LEASE, holder=self._holder)

@@ -1,0 +1,175 @@
+"""Pure: what an answer of QuickBooks means for each request that was sent (qbxml.md 6, web-connector.md 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from qbxml.bills import BillRet
+from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse
+from qbxml.invoices import InvoiceRet
+from qbxml.outcomes import Retry, Verdict, classify_hresult, classify_status
+
+MESSAGE_MAX = 1000
+"""QuickBooks' own words are cut to this: they go into signals and rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What recognises a transaction of ours in QuickBooks."""
+
+    ref_number: str
+    entity_list_id: str | None
+    entity_full_name: str | None
+    total: str
+    txn_date: str
+    external_guid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentRequest:
+    """A request that left in a message set."""
+
+    id: str
+    operation: str
+    attempt: int
+    facts: Facts
+
+    @property
+    def wire_id(self) -> str:
+        """The requestID: unique for each attempt (web-connector.md 5.1, 16)."""
+        return f"{self.id}.{self.attempt}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrived:
+    """The transaction is in QuickBooks."""
+
+    request_id: str
+    txn_id: str
+    edit_sequence: str | None
+    ref_number: str | None
+    txn_number: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """QuickBooks refused it for good, or nobody can decide: here is whose turn it is."""
+
+    request_id: str
+    verdict: Verdict
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """Nothing was written and a later session may succeed. `passing` counts against the limit of tries."""
+
+    request_id: str
+    reason: str
+    passing: bool
+    batch_max: int | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """It may or may not be written: ask and look before anything else."""
+
+    request_id: str
+
+
+Ruling = Arrived | Rejected | Again | Unknown
+
+
+class SetFate(StrEnum):
+    """What a failure of the whole set means for the session."""
+
+    GO_ON = "go_on"
+    END_SESSION = "end_session"
+    LOWER_VERSION = "lower_version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetRuling:
+    """The rulings after a whole set failed with an HRESULT, and what the session does."""
+
+    rulings: tuple[Ruling, ...]
+    fate: SetFate
+    verdict: Verdict
+
+
+def judge_answers(sent: Sequence[SentRequest], answer: MessageSetResponse) -> list[Ruling]:
+    """Rule on each request by its requestID, never by position; a request without an answer is unknown."""
+    rulings: list[Ruling] = []
+    for request in sent:
+        response = answer.by_request_id(request.wire_id)
+        rulings.append(Unknown(request_id=request.id) if response is None else judge_write(request, response))
+    return rulings
+
+
+def judge_write(request: SentRequest, response: Response) -> Ruling:
+    """Rule on the answer to one Add."""
+    txn_id = response.txn_id
+    if txn_id is not None:
+        return _arrived(request, response, txn_id)
+    verdict = classify_status(response.status_code, response.severity, response.message)
+    message = response.message[:MESSAGE_MAX]
+    match verdict.retry:
+        case Retry.RETRY_LATER:
+            return Again(request_id=request.id, reason=verdict.explanation, passing=True, verdict=verdict)
+        case Retry.DONE | Retry.UNKNOWN_OUTCOME:
+            # It says done but names no transaction: without a TxnID it is not Successful, so look for it.
+            return Unknown(request_id=request.id)
+        case _:
+            return Rejected(request_id=request.id, verdict=verdict, message=message)
+
+
+def transactions(response: Response) -> list[InvoiceRet | BillRet]:
+    """Give the invoices and bills of an answer; raises UnreadableResponse."""
+    rets: list[InvoiceRet | BillRet] = []
+    rets.extend(response.rets_of(InvoiceRet))
+    rets.extend(response.rets_of(BillRet))
+    return rets
+
+
+def judge_hresult(sent: Sequence[SentRequest], hresult: str, message: str) -> SetRuling:
+    """Rule on a set that QuickBooks refused or died over."""
+    verdict = classify_hresult(hresult, message, after_write=bool(sent))
+    text = message[:MESSAGE_MAX] or hresult
+    match verdict.retry:
+        case Retry.OUR_BUG_SPLIT:
+            return SetRuling(rulings=_split(sent, verdict, text), fate=SetFate.GO_ON, verdict=verdict)
+        case Retry.LOWER_VERSION:
+            again = tuple(Again(request_id=r.id, reason=verdict.explanation, passing=True) for r in sent)
+            return SetRuling(rulings=again, fate=SetFate.LOWER_VERSION, verdict=verdict)
+        case _:
+            # An HRESULT comes after the document was handed over, so what the catalogue does not call
+            # harmless for a write is treated as unknown; asking costs one round trip, doubling costs trust.
+            unknown = tuple(Unknown(request_id=r.id) for r in sent)
+            return SetRuling(rulings=unknown, fate=SetFate.END_SESSION, verdict=verdict)
+
+
+def _split(sent: Sequence[SentRequest], verdict: Verdict, message: str) -> tuple[Ruling, ...]:
+    """The whole set did not run: halve it until the culprit stands alone (design.md 3.6)."""
+    if len(sent) == 1:
+        return (Rejected(request_id=sent[0].id, verdict=verdict, message=message),)
+    half = len(sent) // 2
+    reason = "QuickBooks could not read the set it travelled in; it is sent again in a smaller one"
+    return tuple(Again(request_id=r.id, reason=reason, passing=False, batch_max=half) for r in sent)
+
+
+def _arrived(request: SentRequest, response: Response, txn_id: str) -> Arrived:
+    try:
+        rets = transactions(response)
+    except UnreadableResponse:
+        rets = []  # the TxnID is the proof; an odd field beside it must not undo it
+    ret = next((ret for ret in rets if ret.txn_id == txn_id), None)
+    return Arrived(
+        request_id=request.id,
+        txn_id=txn_id,
+        edit_sequence=ret.edit_sequence if ret else None,
+        ref_number=ret.ref_number if ret else None,
+        txn_number=str(ret.txn_number) if ret and ret.txn_number is not None else None,
+    )

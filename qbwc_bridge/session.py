@@ -1,0 +1,97 @@
+"""Pure: what a session does next, and how far it is. Facts in, a decision out; `dispatcher.py` carries it out.
+
+The order is the promise (design.md 3.4, 3.5): first the right company file, then whatever is unresolved, then new work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+MAX_PROGRESS_BEFORE_END = 99
+DONE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much a set and a session may take."""
+
+    batch_size: int = 20
+    """Requests a set. Services use 20-25 (qbxml.md 5.7)."""
+    batch_bytes: int = 500_000
+    """Characters a set; requests stay well under 1 MB (web-connector.md 2.2)."""
+    session_budget_s: int = 240
+    """Long sessions freeze the Web Connector's scheduler (web-connector.md 5.1, 27)."""
+    postpone_max: int = 8
+    """Sessions that a locked record may cost an export before a person must look."""
+    postpone_first: timedelta = timedelta(minutes=5)
+    postpone_longest: timedelta = timedelta(hours=6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A request at the head of the queue."""
+
+    id: str
+    size: int
+    batch_max: int
+
+
+class Recovery(StrEnum):
+    """How far the questions about an unresolved set have come."""
+
+    NOTHING_ASKED = "nothing_asked"
+    ASKED = "asked"
+    LOOKED_UP = "looked_up"
+
+
+class Step(StrEnum):
+    """What sendRequestXML hands out."""
+
+    REFUSE = "refuse"
+    ASK = "ask"
+    LOOK_UP = "look_up"
+    WRITE = "write"
+    PROBE = "probe"
+
+
+def next_step(*, is_open: bool, guard_passed: bool, unresolved: Recovery | None, waiting: int) -> Step:
+    """Decide what leaves next. Nothing new leaves while a set is unresolved, on any ticket."""
+    if not is_open or not guard_passed:
+        return Step.REFUSE
+    match unresolved:
+        case Recovery.NOTHING_ASKED:
+            return Step.ASK
+        case Recovery.ASKED | Recovery.LOOKED_UP:
+            return Step.LOOK_UP
+        case None:
+            return Step.WRITE if waiting else Step.PROBE
+
+
+def choose_batch(waiting: Sequence[Waiting], limits: Limits) -> list[str]:
+    """Take requests from the head of the queue until a limit is reached; at least one, however large it is."""
+    chosen: list[str] = []
+    size = 0
+    count_max = limits.batch_size
+    for request in waiting:
+        count_max = min(count_max, request.batch_max)
+        size += request.size
+        if chosen and (len(chosen) >= count_max or size > limits.batch_bytes):
+            break
+        chosen.append(request.id)
+    return chosen
+
+
+def progress(*, done: int, left: int) -> int:
+    """Give the percentage: 100 only when nothing is left, for it ends the session (web-connector.md 1.4)."""
+    if left <= 0:
+        return DONE
+    return min(MAX_PROGRESS_BEFORE_END, done * DONE // (done + left))
+
+
+def pause_after(postponed: int, limits: Limits) -> timedelta:
+    """Give the growing pause before an export that met a lock is tried again; `postponed` counts from 1."""
+    doubled: int = 2 ** min(postponed - 1, 20)
+    return min(limits.postpone_longest, limits.postpone_first * doubled)

@@ -1,0 +1,192 @@
+"""The Web Connector's SOAP calls, translated by spyne to the plain calls of `service.WebConnectorService`.
+
+The Web Connector never repeats a call that failed, and a missing result element crashes it (Programmer's Guide,
+"QBWC web service reference", and field reports). So whatever a handler does, the answer here is a legal one: every
+exception is logged and answered with the value that ends the run politely.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+
+from qbwc_bridge import spyne_compat
+from qbwc_bridge.service import WebConnectorService
+from qbwc_bridge.wsdl import INT, NAMESPACE, OPERATIONS, STRING, STRINGS, Operation
+
+spyne_compat.install()
+
+# spyne can only be imported after the repair above.
+from spyne import Application, ComplexModel, Integer32, Service, Unicode, srpc  # noqa: E402
+from spyne.protocol.soap import Soap11  # noqa: E402
+
+GENERAL_FAILURE = "The server had a problem. Nothing was lost; it will try again at the next run."
+
+#: Key in the WSGI environment under which `wsgi.py` hands over the envelope that it has already parsed and checked.
+ENVELOPE_KEY = "qbwc_bridge.envelope"
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SECRET = frozenset({"strPassword", "strHCPResponse", "response", "ticket", "wcTicket"})
+_LONGEST_MESSAGE = 200
+_RECOGNISED_BY = 24  # so many characters of a secret in a message are enough to withhold the message
+
+_PARAMETER_NAMES = {operation.name: [name for name, _ in operation.parameters] for operation in OPERATIONS}
+
+_log = structlog.get_logger(__name__)
+_Answer = TypeVar("_Answer")
+
+_TEXT = Unicode(min_occurs=0, nullable=False)
+# Not spyne's Array(Unicode): the children must be called `string` and stand in our namespace, empty ones included.
+_ARRAY_OF_STRING = type(
+    "ArrayOfString",
+    (ComplexModel,),
+    {
+        "__namespace__": NAMESPACE,
+        "__module__": __name__,
+        "string": Unicode(min_occurs=0, max_occurs="unbounded", nullable=True),
+    },
+)
+_RESULT_TYPES: dict[str, Any] = {
+    STRING: _TEXT,
+    INT: Integer32(min_occurs=1, nullable=False),
+    STRINGS: _ARRAY_OF_STRING,
+}
+
+
+def build_application(service: WebConnectorService) -> Application:
+    """Give the spyne application that answers for `service`; nothing is shared between two applications."""
+    methods: dict[str, Any] = {"__module__": __name__, "__service_name__": "QBWebConnectorSvc"}
+    handlers = _handlers(service)
+    for operation in OPERATIONS:
+        methods[operation.name] = _method(operation, handlers[operation.name])
+    protocols = {"in_protocol": build_protocol(), "out_protocol": Soap11()}
+    return Application([type("QBWebConnectorSvc", (Service,), methods)], tns=NAMESPACE, **protocols)
+
+
+def build_protocol() -> Soap11:
+    """Give the incoming protocol, which takes the checked envelope instead of parsing the body a second time."""
+    protocol = Soap11(huge_tree=True)
+    parse_body = protocol.create_in_document
+
+    def create_in_document(ctx: Any, charset: str | None = None) -> None:
+        envelope = getattr(ctx.transport, "req_env", {}).get(ENVELOPE_KEY)
+        if envelope is None:
+            parse_body(ctx, charset)
+        else:
+            # No table of ids: SOAP's href indirection has no use here and would be a way to blow up a small body.
+            ctx.in_document = (envelope, {})
+
+    protocol.create_in_document = create_in_document
+    return protocol
+
+
+def _handlers(service: WebConnectorService) -> dict[str, Callable[..., Any]]:
+    """Pair each call with its handler, the check of its answer and the answer when the handler fails."""
+    sentence = _guard("getLastError", service.get_last_error, legal_text, GENERAL_FAILURE)
+    interactive_done = _guard("interactiveDone", service.interactive_done, legal_text, "DONE")
+    return {
+        "serverVersion": _guard("serverVersion", service.server_version, legal_text, ""),
+        "clientVersion": _guard("clientVersion", service.client_version, legal_text, ""),
+        "authenticate": _guard("authenticate", service.authenticate, _legal_texts, ["", "busy"]),
+        "connectionError": _guard("connectionError", service.connection_error, legal_text, "done"),
+        "sendRequestXML": _guard("sendRequestXML", service.send_request_xml, legal_text, ""),
+        "receiveResponseXML": _guard("receiveResponseXML", service.receive_response_xml, _legal_progress, -1),
+        "getLastError": sentence,
+        "closeConnection": _guard("closeConnection", service.close_connection, legal_text, GENERAL_FAILURE),
+        "getInteractiveURL": _guard("getInteractiveURL", service.interactive_url, legal_text, ""),
+        "interactiveDone": interactive_done,
+        "isInteractiveDone": interactive_done,
+        "interactiveRejected": _guard("interactiveRejected", service.interactive_rejected, legal_text, ""),
+    }
+
+
+def _method(operation: Operation, handler: Callable[..., Any]) -> Any:
+    """Make spyne's method. All parameters are texts, so a version number that is no number is not a fault."""
+    returns_strings = operation.result == STRINGS
+
+    def method(*values: Any) -> Any:
+        answer = handler(*values)
+        return _ARRAY_OF_STRING(string=answer) if returns_strings else answer
+
+    method.__name__ = operation.name
+    names = _PARAMETER_NAMES[operation.name]
+    decorate = srpc(
+        *[_TEXT] * len(names),
+        _args=names,
+        _returns=_RESULT_TYPES[operation.result],
+        _out_variable_name=f"{operation.name}Result",
+    )
+    return decorate(method)
+
+
+def _guard(
+    name: str, call: Callable[..., object], check: Callable[[object], _Answer], fallback: _Answer
+) -> Callable[..., _Answer]:
+    """Make the handler that always answers: absent and nil parameters become "", failures become `fallback`."""
+
+    names = _PARAMETER_NAMES[name]
+
+    def handler(*values: object) -> _Answer:
+        texts = ["" if value is None else str(value) for value in values]
+        try:
+            return check(call(*texts))
+        except Exception as error:  # noqa: BLE001  whatever it was, the Web Connector needs a legal answer
+            secrets = [text for parameter, text in zip(names, texts, strict=True) if parameter in _SECRET]
+            _log.error("soap_handler_failed", method=name, failure=describe_failure(error, secrets))
+            return fallback
+
+    return handler
+
+
+def legal_text(answer: object) -> str:
+    """Accept a text, without the characters that XML cannot carry; raise TypeError for anything else."""
+    if not isinstance(answer, str):
+        raise TypeError(f"expected a text, got {type(answer).__name__}")
+    return _NOT_XML.sub("", answer)
+
+
+def _legal_texts(answer: object) -> list[str]:
+    """Accept two to four texts (Programmer's Guide, authenticate)."""
+    if not isinstance(answer, list | tuple) or not 2 <= len(answer) <= 4:
+        raise TypeError("expected two to four texts")
+    return [legal_text(text) for text in answer]
+
+
+def _legal_progress(answer: object) -> int:
+    """Accept -2^31 to 100; more than 100 is not defined (Programmer's Guide, receiveResponseXML)."""
+    if not isinstance(answer, int) or isinstance(answer, bool):
+        raise TypeError(f"expected a number, got {type(answer).__name__}")
+    if not -(2**31) <= answer <= 100:
+        raise ValueError("progress out of range")
+    return answer
+
+
+def describe_failure(error: BaseException, secrets: list[str]) -> str:
+    """Give the traceback as text, without local variables and without messages that quote one of `secrets`.
+
+    It is formatted here and not by structlog, whose console renderer may print local variables: here they would be
+    passwords and bodies. Of a message only the first line is kept, because database errors list their parameters
+    on the following ones.
+    """
+    lines: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        lines.append("".join(traceback.format_tb(current.__traceback__)))
+        lines.append(f"{type(current).__name__}: {_message(current, secrets)}\n")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "".join(lines)
+
+
+def _message(error: BaseException, secrets: list[str]) -> str:
+    try:
+        whole = str(error)
+    except Exception:  # noqa: BLE001  a broken __str__ must not hide the failure it belongs to
+        return "(unprintable)"
+    for secret in secrets:
+        if secret and any(part[:_RECOGNISED_BY] in whole for part in (secret, repr(secret)[1:-1])):
+            return "(withheld: quotes the request)"
+    return whole.partition("\n")[0][:_LONGEST_MESSAGE]

@@ -1,0 +1,191 @@
+"""The WSGI application around spyne: what the Web Connector and its dialogs ask of an HTTP server.
+
+The certificate check of the Web Connector is a plain GET of AppURL, the support page is fetched as well, replies are
+never compressed nor redirected and carry a Content-Length (Programmer's Guide, "Creating a QWC file"; field reports).
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from xml.sax.saxutils import escape
+
+import structlog
+
+from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
+from qbwc_bridge.service import WebConnectorService
+from qbwc_bridge.soap import ENVELOPE_KEY, build_application, describe_failure
+from qbwc_bridge.wsdl import build_wsdl
+
+# After soap, which makes spyne importable on Python 3.12 and later.
+from spyne.server.wsgi import WsgiApplication  # isort: skip
+
+ENDPOINT = "/qbwc"
+SUPPORT = "/support/"
+HEALTH = "/healthz"
+BODY_BYTES_MAX = 16 << 20
+
+_CHUNK = 1 << 16
+_LONGEST_COMPANY = 200
+_XML = "text/xml; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+_NEUTRAL = "If the export to QuickBooks does not work, please contact the support of your transport software."
+_PROBE = "This address is for the QuickBooks Web Connector.\n"
+
+_log = structlog.get_logger(__name__)
+
+Reply = tuple[str, str, bytes]
+
+
+def build_wsgi(
+    service: WebConnectorService,
+    *,
+    public_url: str,
+    body_bytes_max: int = BODY_BYTES_MAX,
+    support_page: Callable[[str], str | None],
+) -> WSGIApplication:
+    """Give the WSGI application for `service`.
+
+    `public_url` is the address stated in the WSDL, with or without `/qbwc` at its end; when it is empty, the host
+    that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company.
+    """
+    silence_spyne()
+    rpc = WsgiApplication(build_application(service), max_content_length=body_bytes_max)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        method = str(environ.get("REQUEST_METHOD", "GET")).upper()
+        path = _path(environ)
+        reading = method in ("GET", "HEAD")
+        if path == ENDPOINT and method == "POST":
+            reply = _call(rpc, environ, body_bytes_max)
+        elif path == ENDPOINT and reading:
+            reply = _endpoint_page(environ, public_url)
+        elif path == HEALTH and reading:
+            reply = ("200 OK", _TEXT, b"ok\n")
+        elif path.startswith(SUPPORT) and reading:
+            reply = _support_page(path.removeprefix(SUPPORT), support_page)
+        else:
+            reply = ("404 Not Found", _TEXT, b"Not found\n")
+        status, content_type, body = reply
+        start_response(
+            status,
+            [
+                ("Content-Type", content_type),
+                ("Content-Length", str(len(body))),
+                ("Cache-Control", "no-store"),
+                ("X-Content-Type-Options", "nosniff"),
+            ],
+        )
+        return [b"" if method == "HEAD" else body]
+
+    return application
+
+
+def silence_spyne() -> None:
+    """Keep spyne quiet: it logs request documents at DEBUG and broken ones, passwords included, at ERROR."""
+    for name in ("spyne", *(name for name in logging.root.manager.loggerDict if name.startswith("spyne."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def fault(reason: str, code: str) -> Reply:
+    """Give a SOAP 1.1 fault; section 6.2 of SOAP 1.1 asks for status 500."""
+    body = (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        f'<soap:Envelope xmlns:soap="{SOAP_NAMESPACE}"><soap:Body><soap:Fault>'
+        f"<faultcode>soap:{code}</faultcode><faultstring>{escape(reason)}</faultstring>"
+        "</soap:Fault></soap:Body></soap:Envelope>"
+    )
+    return "500 Internal Server Error", _XML, body.encode()
+
+
+def _call(rpc: Any, environ: WSGIEnvironment, body_bytes_max: int) -> Reply:
+    try:
+        body = _read_body(environ, body_bytes_max)
+        envelope = read_envelope(body, str(environ.get("CONTENT_TYPE", "")))
+    except Refusal as refusal:
+        _log.warning("soap_request_refused", reason=refusal.reason)
+        return fault(refusal.reason, refusal.code)
+    # spyne sees the parsed envelope only, and a content type that it cannot stumble over.
+    checked = {**environ, ENVELOPE_KEY: envelope, "CONTENT_TYPE": _XML, "CONTENT_LENGTH": "0", "QUERY_STRING": ""}
+    statuses: list[str] = []
+    try:
+        answer = b"".join(rpc(checked, lambda status, _headers, _info=None: statuses.append(status)))
+    except Exception as error:  # noqa: BLE001  a traceback must never be the reply
+        _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
+        statuses.clear()
+    if not statuses or not statuses[0].startswith("200"):
+        # Handlers answer everything themselves, so this is a fault of spyne's own, whose text shows internals.
+        return fault("The server had a problem.", "Server")
+    return "200 OK", _XML, answer
+
+
+def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:
+    """Read at most `limit` bytes, whether or not the client said how many there are."""
+    source = environ["wsgi.input"]
+    declared = str(environ.get("CONTENT_LENGTH") or "")
+    if declared:
+        if not (declared.isascii() and declared.isdigit()):
+            raise Refusal("The Content-Length is not a number.")
+        remaining = int(declared)
+        if remaining > limit:
+            raise Refusal("The request is too large.")
+    elif environ.get("wsgi.input_terminated"):
+        remaining = limit + 1  # one more than allowed shows that there is too much
+    else:
+        return b""  # PEP 3333: without a length, reading could wait for ever
+    chunks: list[bytes] = []
+    while remaining > 0:
+        chunk = source.read(min(_CHUNK, remaining))
+        if not chunk:
+            break
+        chunks.append(chunk)
+        remaining -= len(chunk)
+    body = b"".join(chunks)
+    if len(body) > limit:
+        raise Refusal("The request is too large.")
+    return body
+
+
+def _endpoint_page(environ: WSGIEnvironment, public_url: str) -> Reply:
+    asked = str(environ.get("QUERY_STRING", "")).partition("=")[0].lower()
+    if asked != "wsdl":
+        return "200 OK", _TEXT, _PROBE.encode()
+    return "200 OK", _XML, build_wsdl(_address(environ, public_url))
+
+
+def _address(environ: WSGIEnvironment, public_url: str) -> str:
+    base = public_url.rstrip("/")
+    if not base:
+        host = environ.get("HTTP_HOST") or f"{environ.get('SERVER_NAME', 'localhost')}:{environ.get('SERVER_PORT', 80)}"
+        base = f"{environ.get('wsgi.url_scheme', 'http')}://{quote(str(host), safe=':.[]-')}"
+    return base if base.endswith(ENDPOINT) else base + ENDPOINT
+
+
+def _support_page(company: str, support_page: Callable[[str], str | None]) -> Reply:
+    """Give the page with status 200 whatever happens: any other makes the Web Connector refuse the application."""
+    try:
+        text = support_page(company) if 0 < len(company) <= _LONGEST_COMPANY else None
+    except Exception as error:  # noqa: BLE001  see above
+        _log.error("support_page_failed", failure=describe_failure(error, []))
+        text = None
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>QuickBooks export: support</title></head>'
+        f'<body><h1>QuickBooks export</h1><p style="white-space: pre-line">{html.escape(text or _NEUTRAL)}</p>'
+        "</body></html>"
+    )
+    return "200 OK", _HTML, page.encode("utf-8", "replace")
+
+
+def _path(environ: WSGIEnvironment) -> str:
+    """Give the path as text (PEP 3333 hands it over as latin-1) and without a slash at its end."""
+    raw = str(environ.get("PATH_INFO", ""))
+    try:
+        path = raw.encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        path = raw
+    return path.rstrip("/") or "/"

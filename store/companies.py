@@ -1,0 +1,49 @@
+"""Companies and API keys: look-ups and small changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.tables import ApiKey, Company, Incident
+
+INCIDENT_TEXT_MAX = 2000
+
+
+def company(session: Session, company_id: str) -> Company | None:
+    """Find a company by id."""
+    return session.get(Company, company_id)
+
+
+def company_by_username(session: Session, username: str) -> Company | None:
+    """Find the company whose Web Connector signs in with this name."""
+    return session.scalar(select(Company).where(Company.username == username))
+
+
+def companies(session: Session, *, after: str = "", limit: int = 100) -> Sequence[Company]:
+    """List companies by id, at most `limit`, those behind `after`."""
+    return session.scalars(select(Company).where(Company.id > after).order_by(Company.id).limit(limit)).all()
+
+
+def api_key(session: Session, key_hash: str) -> ApiKey | None:
+    """Find a key that was not revoked, by its hash."""
+    return session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None)))
+
+
+def api_keys(session: Session) -> Sequence[ApiKey]:
+    """List all keys, revoked ones too, oldest first."""
+    return session.scalars(select(ApiKey).order_by(ApiKey.created_at)).all()
+
+
+def record_incident(session: Session, *, company_id: str | None, at: datetime, code: str, text: str) -> None:
+    """Keep a sentence for the operator."""
+    session.add(Incident(company_id=company_id, at=at, code=code, text=text[:INCIDENT_TEXT_MAX]))
+
+
+def incidents(session: Session, company_id: str, limit: int = 20) -> Sequence[Incident]:
+    """List a company's incidents, newest first."""
+    query = select(Incident).where(Incident.company_id == company_id).order_by(Incident.id.desc()).limit(limit)
+    return session.scalars(query).all()

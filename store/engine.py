@@ -1,0 +1,113 @@
+"""Opening the database, migrating it, and the transaction that callers own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+LOCK_WAIT_S = 10
+"""How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
+
+
+class DatabaseProblemError(Exception):
+    """The database cannot be used; the message is one line for a person."""
+
+
+class Database:
+    """An engine and its transactions. Make one per process, after any fork."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise DatabaseProblemError(
+                "QBD_DATABASE_URL is not a database address, such as postgresql://user:password@host/name."
+            ) from error
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
+            raise DatabaseProblemError("QBD_DATABASE_URL must name a SQLite or PostgreSQL database.")
+        self.url = parsed
+        self.engine: Engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite, pool_size=20, max_overflow=20)
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commit at the end, roll back on any exception. On SQLite it holds the write lock from its start."""
+        with self._sessions.begin() as session:
+            yield session
+
+    def check(self) -> None:
+        """Raise `DatabaseProblemError` unless the database answers and is at this program's migration."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("select 1"))
+                current = MigrationContext.configure(connection).get_current_revision()
+        except SQLAlchemyError as error:
+            raise DatabaseProblemError(
+                f"The database {self.shown} does not answer: {str(error.__cause__ or error).splitlines()[0]}"
+            ) from error
+        wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
+        if current != wanted:
+            raise DatabaseProblemError(
+                f"The database {self.shown} is at migration {current or 'none'}, this program needs {wanted}. "
+                "Run: ./qbd migrate"
+            )
+
+    def migrate(self) -> None:
+        """Bring the schema to this program's version; on a current database it changes nothing."""
+        try:
+            with self.engine.begin() as connection:
+                config = self._alembic()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except SQLAlchemyError as error:
+            raise DatabaseProblemError(
+                f"The database {self.shown} cannot be migrated: {str(error.__cause__ or error).splitlines()[0]}"
+            ) from error
+
+    @property
+    def shown(self) -> str:
+        """Give the address without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @staticmethod
+    def _alembic() -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        return config
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
+        cursor = connection.cursor()
+        cursor.execute(f"pragma busy_timeout = {LOCK_WAIT_S * 1000}")
+        cursor.execute("pragma journal_mode = wal")
+        cursor.execute("pragma synchronous = full")
+        cursor.execute("pragma foreign_keys = on")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Any) -> None:
+        # Two deferred transactions that both turn into writers would end one of them with "database is locked".
+        connection.exec_driver_sql("begin immediate")

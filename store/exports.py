@@ -1,0 +1,137 @@
+"""The read model of exports, their timeline, and the RefNumbers in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from store.tables import Export, RefNumber, TimelineEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewExport:
+    """What is known of an export before anything is mapped."""
+
+    company_id: str
+    kind: str
+    document_id: str
+    number: str
+    content_hash: str
+    document: dict[str, Any]
+
+
+def find_export(session: Session, company_id: str, kind: str, document_id: str) -> Export | None:
+    """Find an export by its document."""
+    return session.scalar(
+        select(Export).where(Export.company_id == company_id, Export.kind == kind, Export.document_id == document_id)
+    )
+
+
+def add_export(session: Session, new: NewExport, *, state: str, at: datetime) -> Export:
+    """Add the row of a document that was never exported. The unique key refuses a second one."""
+    row = Export(
+        company_id=new.company_id,
+        kind=new.kind,
+        document_id=new.document_id,
+        number=new.number,
+        content_hash=new.content_hash,
+        document=new.document,
+        state=state,
+        changes=[],
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def add_timeline(session: Session, export_id: int, *, at: datetime, state: str, text: str, key: str) -> bool:
+    """Add an entry; False when an entry with this key is there already."""
+    if session.scalar(select(TimelineEntry.id).where(TimelineEntry.key == key)) is not None:
+        return False
+    session.add(TimelineEntry(export_id=export_id, at=at, state=state, text=text, key=key))
+    return True
+
+
+def timeline(session: Session, export_id: int) -> Sequence[TimelineEntry]:
+    """Give the entries of an export, oldest first."""
+    query = select(TimelineEntry).where(TimelineEntry.export_id == export_id).order_by(TimelineEntry.id)
+    return session.scalars(query).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFilter:
+    """Which exports to list; None means any."""
+
+    company_id: str
+    states: Sequence[str] | None = None
+    kind: str | None = None
+    number: str | None = None
+    owner: str | None = None
+
+
+def list_exports(session: Session, wanted: ExportFilter, *, before_id: int | None, limit: int) -> Sequence[Export]:
+    """List exports, newest first; `before_id` is the last id of the page before."""
+    query = select(Export).where(Export.company_id == wanted.company_id)
+    if wanted.states is not None:
+        query = query.where(Export.state.in_(wanted.states))
+    if wanted.kind:
+        query = query.where(Export.kind == wanted.kind)
+    if wanted.number:
+        query = query.where(Export.number == wanted.number)
+    if wanted.owner:
+        query = query.where(Export.owner == wanted.owner)
+    if before_id is not None:
+        query = query.where(Export.id < before_id)
+    return session.scalars(query.order_by(Export.id.desc()).limit(limit)).all()
+
+
+def count_by_state(session: Session, company_id: str) -> dict[str, int]:
+    """Count a company's exports by state."""
+    rows = session.execute(
+        select(Export.state, func.count()).where(Export.company_id == company_id).group_by(Export.state)
+    )
+    return {state: count for state, count in rows}  # noqa: C416 rows are not pairs to the type checker
+
+
+def is_ref_number_taken(
+    session: Session, *, company_id: str, kind: str, party_id: str, ref_number: str, document_id: str
+) -> bool:
+    """Say whether another document of this company uses the number (for bills: of the same carrier)."""
+    other = session.scalar(
+        select(RefNumber.document_id).where(
+            RefNumber.company_id == company_id,
+            RefNumber.kind == kind,
+            RefNumber.party_id == party_id,
+            RefNumber.ref_number == ref_number.casefold(),
+            RefNumber.document_id != document_id,
+        )
+    )
+    return other is not None
+
+
+def reserve_ref_number(
+    session: Session, *, company_id: str, kind: str, party_id: str, ref_number: str, document_id: str
+) -> None:
+    """Reserve the number for the document and give back what it held before. QuickBooks ignores case."""
+    session.execute(
+        delete(RefNumber).where(
+            RefNumber.company_id == company_id, RefNumber.kind == kind, RefNumber.document_id == document_id
+        )
+    )
+    session.add(
+        RefNumber(
+            company_id=company_id,
+            kind=kind,
+            party_id=party_id,
+            ref_number=ref_number.casefold(),
+            document_id=document_id,
+        )
+    )
+    session.flush()

@@ -1,0 +1,58 @@
+"""Signals that wait for Temporal, and the lease that lets one relay at a time deliver them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from store.tables import Lease, OutboxSignal
+
+NOTE_MAX = 500
+
+
+def add_signal(session: Session, *, workflow_id: str, signal: str, payload: dict[str, Any], at: datetime) -> None:
+    """Put a signal into the outbox, in the caller's transaction."""
+    session.add(OutboxSignal(workflow_id=workflow_id, signal=signal, payload=payload, created_at=at))
+
+
+def undelivered(session: Session, limit: int) -> Sequence[OutboxSignal]:
+    """Give the oldest signals that Temporal has not taken."""
+    query = select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None)).order_by(OutboxSignal.id).limit(limit)
+    return session.scalars(query).all()
+
+
+def count_undelivered(session: Session) -> int:
+    """Count them."""
+    return session.scalar(select(func.count()).where(OutboxSignal.delivered_at.is_(None))) or 0
+
+
+def mark_delivered(session: Session, signal_ids: Sequence[int], *, at: datetime, note: str = "") -> None:
+    """Note that Temporal took them (or, in `note`, why nobody needs them any more)."""
+    for row in session.scalars(select(OutboxSignal).where(OutboxSignal.id.in_(signal_ids))):
+        row.delivered_at = at
+        row.note = note[:NOTE_MAX]
+
+
+def hold_lease(session: Session, name: str, *, holder: str, now: datetime, seconds: float) -> bool:
+    """Take or keep the lease; False while another holder's has not run out."""
+    lease = session.get(Lease, name, with_for_update=True)
+    if lease is None:
+        session.add(Lease(name=name, holder=holder, until=now + timedelta(seconds=seconds)))
+        session.flush()
+        return True
+    if lease.holder != holder and lease.until > now:
+        return False
+    lease.holder = holder
+    lease.until = now + timedelta(seconds=seconds)
+    return True
+
+
+def drop_lease(session: Session, name: str, *, holder: str) -> None:
+    """Let the next one begin at once."""
+    lease = session.get(Lease, name)
+    if lease is not None and lease.holder == holder:
+        session.delete(lease)

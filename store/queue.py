@@ -1,0 +1,124 @@
+"""The queue of qbXML requests per company, and the message sets that carried them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from store.tables import MessageSet, Request, WebConnectorSession
+
+WAITING = "waiting"
+IN_FLIGHT = "in_flight"
+DONE = "done"
+CANCELLED = "cancelled"
+
+BATCH_MAX = 1000
+"""More requests than any configured set holds: a request that was in no refused set does not limit its set."""
+
+SENT = "sent"
+ANSWERED = "answered"
+ABANDONED = "abandoned"
+
+
+def request(session: Session, request_id: str) -> Request | None:
+    """Find a request by the id that travels in qbXML."""
+    return session.scalar(select(Request).where(Request.id == request_id))
+
+
+def newest_request(session: Session, export_id: int) -> Request | None:
+    """Find the last request that was queued for an export."""
+    query = select(Request).where(Request.export_id == export_id).order_by(Request.seq.desc()).limit(1)
+    return session.scalar(query)
+
+
+def requests_of_set(session: Session, message_set_id: str) -> Sequence[Request]:
+    """Give the requests that travel in a set and are not settled, in the order they were queued."""
+    query = select(Request).where(Request.message_set_id == message_set_id, Request.state == IN_FLIGHT)
+    return session.scalars(query.order_by(Request.seq)).all()
+
+
+def next_requests(session: Session, company_id: str, *, now: datetime, limit: int) -> Sequence[Request]:
+    """Give the oldest waiting requests, locked on PostgreSQL against a second reader."""
+    query = (
+        select(Request)
+        .where(Request.company_id == company_id, Request.state == WAITING, Request.available_at <= now)
+        .order_by(Request.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return session.scalars(query).all()
+
+
+def count_waiting(session: Session, company_id: str, *, now: datetime | None = None) -> int:
+    """Count waiting requests; with `now`, only those that may go at once."""
+    query = select(func.count()).where(Request.company_id == company_id, Request.state == WAITING)
+    if now is not None:
+        query = query.where(Request.available_at <= now)
+    return session.scalar(query) or 0
+
+
+def has_work(session: Session, company_id: str, *, now: datetime) -> bool:
+    """Say whether a session would have anything to do: a waiting request or an unresolved set."""
+    waiting = select(Request.seq).where(
+        Request.company_id == company_id, Request.state == WAITING, Request.available_at <= now
+    )
+    if session.scalar(waiting.limit(1)) is not None:
+        return True
+    return unresolved_write_set(session, company_id) is not None
+
+
+def count_in_flight(session: Session, company_id: str) -> int:
+    """Count requests that QuickBooks has, or may have."""
+    query = select(func.count()).where(Request.company_id == company_id, Request.state == IN_FLIGHT)
+    return session.scalar(query) or 0
+
+
+def unresolved_write_set(session: Session, company_id: str) -> MessageSet | None:
+    """Find the write set whose answer is not known; there is at most one per company."""
+    return session.scalar(
+        select(MessageSet).where(
+            MessageSet.company_id == company_id, MessageSet.kind == "write", MessageSet.state == SENT
+        )
+    )
+
+
+def open_exchanges(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
+    """Give the sets that this session was handed and has not answered, newest first."""
+    query = select(MessageSet).where(MessageSet.ticket_hash == ticket_hash, MessageSet.state == SENT)
+    return session.scalars(query.order_by(MessageSet.seq.desc())).all()
+
+
+def newest_exchange(session: Session, ticket_hash: str) -> MessageSet | None:
+    """Find the newest set that this session was handed, answered or not."""
+    query = select(MessageSet).where(MessageSet.ticket_hash == ticket_hash)
+    return session.scalar(query.order_by(MessageSet.seq.desc()).limit(1))
+
+
+def recovery_steps(session: Session, write_set_id: str) -> Sequence[MessageSet]:
+    """Give what was asked about a write set so far, oldest first."""
+    query = select(MessageSet).where(MessageSet.about_set_id == write_set_id)
+    return session.scalars(query.order_by(MessageSet.sent_at, MessageSet.seq)).all()
+
+
+def last_settled_write_set(session: Session, company_id: str) -> MessageSet | None:
+    """Find the newest write set with a recorded outcome: its record in QuickBooks may be released."""
+    query = select(MessageSet).where(
+        MessageSet.company_id == company_id, MessageSet.kind == "write", MessageSet.state == ANSWERED
+    )
+    return session.scalar(query.order_by(MessageSet.sent_at.desc(), MessageSet.seq.desc()).limit(1))
+
+
+def wc_session(session: Session, ticket_hash: str) -> WebConnectorSession | None:
+    """Find a session by its ticket's hash, locked on PostgreSQL: one call of a ticket at a time."""
+    return session.get(WebConnectorSession, ticket_hash, with_for_update=True)
+
+
+def open_sessions(session: Session, company_id: str) -> Sequence[WebConnectorSession]:
+    """Give the sessions of a company that are not closed."""
+    query = select(WebConnectorSession).where(
+        WebConnectorSession.company_id == company_id, WebConnectorSession.state == "open"
+    )
+    return session.scalars(query).all()

@@ -1,0 +1,242 @@
+"""The tables. A company's connection, its mapping, its exports, the queue of requests and what went over the wire.
+
+Every time is UTC and aware. Texts that come from outside are cut by their writers.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+Json = dict[str, Any]
+Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys by itself
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite has no time zones, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they would be read in another zone than they were written."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give an aware UTC time on every database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """The one metadata."""
+
+    type_annotation_map = {datetime: UtcDateTime(), Json: JSON()}  # noqa: RUF012 SQLAlchemy's own protocol
+
+
+class Company(Base):
+    """One connection: a company of the TMS and the company file that it was bound to at its first session."""
+
+    __tablename__ = "companies"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    username: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    quickbooks_release: Mapped[str] = mapped_column(String(20))
+    country: Mapped[str] = mapped_column(String(2))
+    run_every_minutes: Mapped[int]
+    owner_id: Mapped[str] = mapped_column(String(38))
+    file_id: Mapped[str] = mapped_column(String(38))
+    paused: Mapped[bool] = mapped_column(default=False)
+    company_file: Mapped[str] = mapped_column(Text, default="")
+    """The path that authenticate hands out; "" means the file that is open."""
+    ref_number_rule: Mapped[str] = mapped_column(String(40), default="keep_end")
+    mapping: Mapped[Json] = mapped_column(default=dict)
+    bound_company_name: Mapped[str | None] = mapped_column(String(200))
+    bound_company_file: Mapped[str | None] = mapped_column(Text)
+    product: Mapped[str | None] = mapped_column(String(255))
+    qbxml_version: Mapped[str | None] = mapped_column(String(10))
+    web_connector_version: Mapped[str | None] = mapped_column(String(40))
+    last_seen_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    problem: Mapped[Json | None]
+    created_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """A key of the HTTP API; only its hash is kept."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Export(Base):
+    """The read model of one export, and the lasting guard against a second one (design.md 3.1)."""
+
+    __tablename__ = "exports"
+    __table_args__ = (
+        UniqueConstraint("company_id", "kind", "document_id", name="uq_exports_document"),
+        Index("ix_exports_company_updated", "company_id", "updated_at"),
+    )
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    document_id: Mapped[str] = mapped_column(String(64))
+    number: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    document: Mapped[Json]
+    state: Mapped[str] = mapped_column(String(20))
+    detail: Mapped[str] = mapped_column(Text, default="")
+    run_id: Mapped[str | None] = mapped_column(String(64))
+    external_guid: Mapped[str | None] = mapped_column(String(38))
+    ref_number: Mapped[str | None] = mapped_column(String(20))
+    changes: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    quickbooks: Mapped[Json | None]
+    error: Mapped[Json | None]
+    owner: Mapped[str | None] = mapped_column(String(20))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class TimelineEntry(Base):
+    """One step of an export, as users read it."""
+
+    __tablename__ = "timeline"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    export_id: Mapped[int] = mapped_column(ForeignKey("exports.id"), index=True)
+    at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(20))
+    text: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(String(120), unique=True)
+    """Makes a repeated write the same entry."""
+
+
+class RefNumber(Base):
+    """A number that an export of this company uses in QuickBooks; the key is what must not repeat."""
+
+    __tablename__ = "ref_numbers"
+    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    ref_number: Mapped[str] = mapped_column(String(20), primary_key=True)
+    party_id: Mapped[str] = mapped_column(String(64), primary_key=True, default="")
+    """The carrier on bills: two carriers may both have a bill 1001. Empty on invoices."""
+    document_id: Mapped[str] = mapped_column(String(64))
+
+
+class Request(Base):
+    """One qbXML request in the queue of its company."""
+
+    __tablename__ = "requests"
+    __table_args__ = (Index("ix_requests_queue", "company_id", "state", "seq"),)
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(24), unique=True)
+    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
+    export_id: Mapped[int] = mapped_column(ForeignKey("exports.id"), index=True)
+    run_id: Mapped[str] = mapped_column(String(64))
+    workflow_id: Mapped[str] = mapped_column(String(255))
+    operation: Mapped[str] = mapped_column(String(20))
+    body: Mapped[str] = mapped_column(Text)
+    facts: Mapped[Json]
+    """What recognises the transaction again: ref_number, entity, total, date, external_guid."""
+    state: Mapped[str] = mapped_column(String(12))
+    """waiting | in_flight | done | cancelled"""
+    attempt: Mapped[int] = mapped_column(default=0)
+    postponed: Mapped[int] = mapped_column(default=0)
+    outcome: Mapped[Json | None]
+    """What became of it, as `workflows.contracts.Outcome`: a later run finds it here when its signal came too late."""
+    batch_max: Mapped[int]
+    """Halved each time QuickBooks refuses the whole set that this request was in."""
+    available_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    message_set_id: Mapped[str | None] = mapped_column(String(24), index=True)
+
+
+class WebConnectorSession(Base):
+    """One update of the Web Connector, from authenticate to closeConnection. The ticket itself is not kept."""
+
+    __tablename__ = "web_connector_sessions"
+    ticket_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"), index=True)
+    state: Mapped[str] = mapped_column(String(12))
+    """open | finished | refused | superseded"""
+    started_at: Mapped[datetime]
+    last_call_at: Mapped[datetime]
+    guard_passed: Mapped[bool] = mapped_column(default=False)
+    qbxml_version: Mapped[str] = mapped_column(String(10), default="13.0")
+    done: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    progress: Mapped[int] = mapped_column(default=0)
+    connection_errors: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+
+
+class MessageSet(Base):
+    """One document that was handed to the Web Connector, stored before the reply left."""
+
+    __tablename__ = "message_sets"
+    __table_args__ = (Index("ix_message_sets_open", "company_id", "state"),)
+    id: Mapped[str] = mapped_column(String(24), primary_key=True)
+    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
+    ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    """write | ask | lookup | probe"""
+    state: Mapped[str] = mapped_column(String(12))
+    """sent | answered | abandoned; a write set that is `sent` is unresolved"""
+    about_set_id: Mapped[str | None] = mapped_column(String(24))
+    text: Mapped[str] = mapped_column(Text)
+    response: Mapped[str | None] = mapped_column(Text)
+    hresult: Mapped[str | None] = mapped_column(String(40))
+    message: Mapped[str | None] = mapped_column(Text)
+    progress: Mapped[int | None]
+    seq: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+
+
+class Incident(Base):
+    """Something an operator should see: a foreign answer, an unreadable one, a wrong company file."""
+
+    __tablename__ = "incidents"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    company_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    at: Mapped[datetime]
+    code: Mapped[str] = mapped_column(String(40))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class OutboxSignal(Base):
+    """A signal that Temporal has not taken yet, or took at `delivered_at`."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_undelivered", "delivered_at", "id"),)
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    workflow_id: Mapped[str] = mapped_column(String(255))
+    signal: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[Json]
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(Text, default="")
+
+
+class Lease(Base):
+    """Who does a job that only one process may do at a time, and until when."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime]

@@ -1,0 +1,119 @@
+"""Databases and companies for tests: a real migrated SQLite file each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from store import secrets
+from store.engine import Database
+from store.tables import Company
+
+PASSWORD = "correct horse battery staple"
+OWNER_ID = "{57F3B9B6-86F1-4FCC-B1FF-966DE1813D20}"
+FILE_ID = "{90A44FB5-33D9-4815-AC85-BC87A7E7D1EB}"
+
+MAPPING: dict[str, Any] = {
+    "charges": {
+        "LINEHAUL": {
+            "invoice": {"item": {"full_name": "Linehaul"}},
+            "carrier_bill": {"account": {"full_name": "Purchased Transportation"}},
+        },
+        "FUEL": {"invoice": {"item": {"full_name": "Fuel Surcharge"}}},
+    },
+    "customers": {"cus_88": {"full_name": "Cafe Rio Foods"}},
+    "carriers": {"car_7": {"full_name": "Acme Carrier LLC"}},
+    "terms": {"Net 30": {"full_name": "Net 30"}},
+    "classes": {},
+    "defaults": {"invoice": {"tax_code": {"full_name": "Non"}}, "carrier_bill": {}},
+}
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+def counter(prefix: str) -> Callable[[], str]:
+    """Ids in order."""
+    numbers = itertools.count(1)
+    return lambda: f"{prefix}{next(numbers):06d}"
+
+
+def sqlite(path: Path) -> Iterator[Database]:
+    """A migrated database in a folder."""
+    database = Database(f"sqlite:///{path / 'qbd.sqlite'}")
+    database.migrate()
+    yield database
+    database.close()
+
+
+def add_company(database: Database, company_id: str = "acme", **fields: Any) -> None:
+    """A connected company with a small mapping."""
+    values: dict[str, Any] = {
+        "id": company_id,
+        "name": "Acme Brokerage",
+        "username": f"qbwc-{company_id}",
+        "password_hash": secrets.hash_password(PASSWORD),
+        "quickbooks_release": "2024",
+        "country": "US",
+        "run_every_minutes": 15,
+        "owner_id": OWNER_ID,
+        "file_id": FILE_ID,
+        "paused": False,
+        "company_file": "",
+        "ref_number_rule": "keep_end",
+        "mapping": MAPPING,
+        "created_at": datetime(2026, 11, 1, tzinfo=UTC),
+        **fields,
+    }
+    with database.transaction() as session:
+        session.add(Company(**values))
+
+
+def an_invoice(document_id: str = "inv_1", **fields: Any) -> dict[str, Any]:
+    """A small good invoice."""
+    return {
+        "kind": "invoice",
+        "id": document_id,
+        "number": document_id.upper().replace("_", "-"),
+        "customer": {"id": "cus_88", "name": "Cafe Rio Foods, Inc."},
+        "date": "2026-11-20",
+        "due_date": "2026-12-20",
+        "currency": "USD",
+        "lines": [
+            {
+                "id": "1", "charge": "LINEHAUL", "description": "Linehaul Dallas TX - Reno NV",
+                "quantity": "1", "rate": "1850.00", "amount": "1850.00",
+            },
+            {"id": "2", "charge": "FUEL", "description": "Fuel surcharge", "amount": "212.50"},
+        ],
+        "total": "2062.50",
+        **fields,
+    }
+
+
+def a_bill(document_id: str = "bill_1", **fields: Any) -> dict[str, Any]:
+    """A small good carrier bill."""
+    return {
+        "kind": "carrier_bill",
+        "id": document_id,
+        "number": f"AC-{document_id}",
+        "carrier": {"id": "car_7", "name": "Acme Carrier LLC"},
+        "date": "2026-11-20",
+        "currency": "USD",
+        "lines": [{"id": "1", "charge": "LINEHAUL", "description": "Linehaul", "amount": "1500.00"}],
+        "total": "1500.00",
+        **fields,
+    }
