@@ -123,7 +123,8 @@ class Answers:
         if self._is_foreign(parsed, exchange, sent):
             text = "The answer holds requests that were not sent with this session. They were not used."
             self._incident(session, owner, "foreign_answer", text)
-        exchange.state = queue.ANSWERED
+        if exchange.kind != "write":
+            exchange.state = queue.ANSWERED  # a write is, once each of its requests is decided
         if exchange.kind == "probe":
             return False
         judge = recovery.judge_lookup if exchange.kind == "lookup" else judge_answers

@@ -30,6 +30,8 @@ SERVER_VERSION = "TMS.ai for QuickBooks Desktop 0.1"
 OLDEST_CLIENT = (2, 1)
 """The oldest Web Connector that libraries still support (web-connector.md 1.6)."""
 EXPIRED = "This session is not known here any more. Nothing is lost: run the update again."
+NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
+NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
 LOOKUP_MARGIN_DAYS = 1
 """The clock and the zone of the QuickBooks computer are not ours."""
 
@@ -225,12 +227,12 @@ class Dispatcher:
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
-            unresolved=_how_far(session, unresolved) if unresolved is not None else None,
+            unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
-                wc.last_error = "The Web Connector did not say which company file is open. Run the update again."
+                wc.last_error = NO_COMPANY_DATA if not wc.guard_passed else NOT_LOOKED_UP
             if wc.state == "open":
                 wc.state = "refused"
             return ""
@@ -327,8 +329,8 @@ def _company_of(session: Session, wc: WebConnectorSession) -> Company:
     return owner
 
 
-def _how_far(session: Session, unresolved: MessageSet) -> Recovery:
-    answered = {step.kind for step in queue.recovery_steps(session, unresolved.id) if step.state == queue.ANSWERED}
-    if "lookup" in answered:
+def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:
+    answered = [step for step in queue.recovery_steps(session, unresolved.id) if step.state == queue.ANSWERED]
+    if any(step.kind == "lookup" and step.ticket_hash == wc.ticket_hash for step in answered):
         return Recovery.LOOKED_UP
-    return Recovery.ASKED if "ask" in answered else Recovery.NOTHING_ASKED
+    return Recovery.ASKED if answered else Recovery.NOTHING_ASKED

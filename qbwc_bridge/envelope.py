@@ -8,8 +8,8 @@ expanded or stored, and because its time stays linear in the size of the body.
 from __future__ import annotations
 
 import codecs
+import re
 from email.message import Message
-from typing import Any
 from xml.parsers import expat
 
 from lxml import etree
@@ -21,10 +21,11 @@ SOAP_NAMESPACE = "http://schemas.xmlsoap.org/soap/envelope/"
 _SEPARATOR = " "  # cannot occur in a namespace name that was normalised as an attribute
 _MOST_ELEMENTS = 200  # a call of the Web Connector has at most nine
 _MOST_ATTRIBUTES = 50
+_CONTROL_REFERENCE = re.compile(rb"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));", re.IGNORECASE)
 _METHODS = frozenset(operation.name for operation in OPERATIONS)
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  it is an answer, not an error of ours
     """The request is not one that can be answered; `code` is the SOAP 1.1 fault code (section 4.4.1)."""
 
     def __init__(self, reason: str, code: str = "Client") -> None:
@@ -63,22 +64,35 @@ class _Builder:
         self.tree.end(_clark(name))
 
 
-def read_envelope(body: bytes, content_type: str) -> Any:
+def read_envelope(body: bytes, content_type: str) -> etree._Element:
     """Give the root element of a SOAP 1.1 call that exists, or raise `Refusal`.
 
     Element text comes back exactly as sent; comments and processing instructions are dropped.
     """
     if not body.strip():
         raise Refusal("The request is empty.")
-    builder = _Builder(_charset(body, content_type))
+    charset = _charset(body, content_type)
+    try:
+        root = _parse(body, charset)
+    except Refusal:
+        # .NET writes control characters of a company file as references that XML 1.0 forbids. Refusing such a
+        # reply would end every run at the same record.
+        cleaned = _CONTROL_REFERENCE.sub(b"", body)
+        if cleaned == body:
+            raise
+        root = _parse(cleaned, charset)
+    _require_known_call(root)
+    return root
+
+
+def _parse(body: bytes, charset: str | None) -> etree._Element:
+    builder = _Builder(charset)
     try:
         builder.parser.Parse(body, True)
-        root = builder.tree.close()
+        return builder.tree.close()
     except (expat.ExpatError, ValueError, LookupError) as error:
         # lxml raises ValueError for names it does not take, expat LookupError for an unknown encoding.
         raise Refusal("The request is not well-formed XML.") from error
-    _require_known_call(root)
-    return root
 
 
 def _require_known_call(root: etree._Element) -> None:
@@ -113,6 +127,7 @@ def _charset(body: bytes, content_type: str) -> str | None:
     message["Content-Type"] = content_type or "text/xml"
     charset = message.get_content_charset()
     try:
-        return codecs.lookup(charset).name if charset else None
+        # Python says utf-16-le where expat says utf-16le.
+        return codecs.lookup(charset).name.replace("utf-16-", "utf-16") if charset else None
     except (LookupError, ValueError):
         return None

@@ -16,7 +16,7 @@ _LONGEST_DESCRIPTION = 80  # the guide's recommendation; more is cut off by the 
 _LOCAL = "localhost"
 
 
-class QwcProblem(ValueError):
+class QwcProblem(ValueError):  # noqa: N818  shown to users by this name
     """The Web Connector would refuse such a file; the message is one sentence that says why."""
 
 

@@ -45,6 +45,7 @@ class Recovery(StrEnum):
     NOTHING_ASKED = "nothing_asked"
     ASKED = "asked"
     LOOKED_UP = "looked_up"
+    """By this session; an earlier session's look-up that decided nothing is simply done again."""
 
 
 class Step(StrEnum):
@@ -64,8 +65,11 @@ def next_step(*, is_open: bool, guard_passed: bool, unresolved: Recovery | None,
     match unresolved:
         case Recovery.NOTHING_ASKED:
             return Step.ASK
-        case Recovery.ASKED | Recovery.LOOKED_UP:
+        case Recovery.ASKED:
             return Step.LOOK_UP
+        case Recovery.LOOKED_UP:
+            # This session's look-up was answered without deciding: asking on would turn in a circle.
+            return Step.REFUSE
         case None:
             return Step.WRITE if waiting else Step.PROBE
 

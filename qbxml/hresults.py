@@ -76,6 +76,8 @@ HRESULTS: dict[str, HresultEntry] = {
         "The Web Connector could not reach QuickBooks.",
         "Open QuickBooks with the same Windows user and the same rights as the Web Connector; if that does not help, "
         "repair the QuickBooks installation.",
+        # It also arrives after a request was sent; looking once more costs little, a second invoice much.
+        may_have_run=True,
     ),
     "0x80040402": _later(
         "unexpected_error",

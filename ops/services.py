@@ -1,0 +1,95 @@
+"""One function per process of the system: what `qbd bridge`, `qbd api`, `qbd worker` and `qbd simulate` run."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import typer
+
+from ops.database import open_database
+from ops.exits import settle
+from ops.logs import configure_logging
+from ops.ports import ANY, require_free
+from ops.problems import ProblemError
+from ops.settings import Settings, env_name
+
+
+def run_bridge(settings: Settings) -> int:
+    """Serve the Web Connector until a signal comes."""
+    from qbwc_bridge.server import serve  # noqa: PLC0415
+
+    configure_logging(settings.log_level)
+    open_database(settings).close()  # tell in this process what the serving one could only log
+    require_free(settings.soap_port, env_name("soap_port"))
+    return serve("ops.wiring:bridge_wsgi", ANY, settings.soap_port)
+
+
+def run_api(settings: Settings) -> None:
+    """Serve the HTTP API until a signal comes."""
+    import uvicorn  # noqa: PLC0415
+
+    from ops.wiring import api_app  # noqa: PLC0415
+
+    configure_logging(settings.log_level)
+    database = open_database(settings)
+    require_free(settings.api_port, env_name("api_port"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            api_app(settings, database),
+            host=ANY,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,  # addresses name companies and documents
+            server_header=False,
+        )
+    )
+
+    async def work() -> None:
+        await server.serve()
+        await settle()
+
+    # uvicorn raises the signal that stopped it once more when it is done; without these the process would die of it
+    # before it came to rest.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    try:
+        asyncio.run(work())
+    finally:
+        database.close()
+
+
+def run_worker(settings: Settings) -> None:
+    """Run the Temporal worker until a signal comes."""
+    from ops.wiring import connect_temporal, metrics_runtime  # noqa: PLC0415
+    from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
+
+    configure_logging(settings.log_level)
+    database = open_database(settings)
+    require_free(settings.metrics_port, env_name("metrics_port"))
+
+    async def work() -> None:
+        try:
+            await run(await connect_temporal(settings, runtime=metrics_runtime(settings)), database)
+        except MissingSearchAttributesError as error:
+            raise ProblemError(str(error)) from error
+        finally:
+            await settle()
+
+    try:
+        asyncio.run(work())
+    finally:
+        database.close()
+
+
+def run_simulator(qwc: Path, *, password: str, every: int, company_file: Path | None, once: bool) -> int:
+    """Play a Web Connector until Ctrl-C, or once; give 1 when the last update did not end well."""
+    from simulator.cli import simulate  # noqa: PLC0415
+    from simulator.qwc import QwcError  # noqa: PLC0415
+
+    try:
+        report = simulate(qwc, password, every, company_file, once=once, echo=typer.echo)
+    except QwcError as error:
+        raise ProblemError(f"{qwc} cannot be used: {error}") from error
+    return 0 if report is None or report.outcome in ("ok", "none") else 1

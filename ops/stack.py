@@ -1,0 +1,177 @@
+"""The embedded stack of `qbd up` and `qbd demo`: which processes it has, what they are told, when they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import functools
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ops import embedded
+from ops.database import make_data_folder, migrate
+from ops.exits import settle
+from ops.ports import require_all_free
+from ops.problems import StackError
+from ops.settings import Settings, env_name
+from ops.supervisor import Part, Supervisor
+
+PROJECT = Path(__file__).resolve().parent.parent
+TEMPORAL_CHOSEN_BY = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+PROBE_TIMEOUT_S = 2.0
+
+
+def has_own_temporal(environ: Mapping[str, str]) -> bool:
+    """Say whether the user named a Temporal cluster, so that none is embedded."""
+    return any(environ.get(name, "").strip() for name in TEMPORAL_CHOSEN_BY)
+
+
+def child_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what a child process sees: our settings spelt out, and the way to Temporal."""
+    embeds = not has_own_temporal(environ)
+    dropped = ("QBD_", "TEMPORAL_") if embeds else ("QBD_",)
+    values = {name: value for name, value in environ.items() if not name.startswith(dropped)}
+    values |= settings.environment()
+    if embeds:
+        values["TEMPORAL_ADDRESS"] = temporal_address(settings)
+        values["TEMPORAL_NAMESPACE"] = embedded.NAMESPACE
+    values["PYTHONPATH"] = str(PROJECT)
+    values["PYTHONUNBUFFERED"] = "1"  # the log files are read while the process runs
+    return values
+
+
+def temporal_address(settings: Settings) -> str:
+    """Give the address of the embedded Temporal server."""
+    return f"{embedded.HOST}:{settings.temporal_port}"
+
+
+def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool = True) -> list[list[Part]]:
+    """List the processes in waves: Temporal (if it is ours), then worker, bridge and API together."""
+    environment = child_environment(settings, environ)
+    waves: list[list[Part]] = []
+    if not has_own_temporal(environ):
+        address = temporal_address(settings)
+        waves.append(
+            [
+                Part(
+                    name="temporal",
+                    command=embedded.server_command(
+                        port=settings.temporal_port,
+                        database_file=settings.data_dir.absolute() / "temporal.sqlite3",
+                        ui_port=settings.temporal_ui_port if with_ui else None,
+                    ),
+                    environment=environment,
+                    ready=functools.partial(embedded.server_ready, address),
+                    on_ready=functools.partial(embedded.set_retention, address),
+                )
+            ]
+        )
+    services = (
+        ("worker", f"http://127.0.0.1:{settings.metrics_port}/metrics"),
+        ("bridge", f"http://127.0.0.1:{settings.soap_port}/healthz"),
+        ("api", f"http://127.0.0.1:{settings.api_port}/healthz"),
+    )
+    waves.append(
+        [
+            Part(
+                name=name,
+                command=[sys.executable, "-P", "-m", "ops", name],
+                environment=environment,
+                ready=functools.partial(answers, url),
+            )
+            for name, url in services
+        ]
+    )
+    return waves
+
+
+async def answers(url: str) -> bool:
+    """Say whether the address answers with 200; a proxy of the environment is not asked."""
+    async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT_S) as client:
+        try:
+            return (await client.get(url)).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+def stack_ports(settings: Settings, environ: Mapping[str, str], *, with_ui: bool = True) -> dict[str, int]:
+    """Give the ports that the stack needs, by the name of their setting."""
+    fields = ["soap_port", "api_port", "metrics_port"]
+    if not has_own_temporal(environ):
+        fields += ["temporal_port"] + (["temporal_ui_port"] if with_ui else [])
+    return {env_name(field): getattr(settings, field) for field in fields}
+
+
+@contextmanager
+def data_folder(settings: Settings) -> Iterator[Path]:
+    """Make the data folder and hold it: two stacks on the same files would disturb each other."""
+    make_data_folder(settings)
+    folder = settings.data_dir.absolute()
+    try:
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise StackError(f"Cannot write to the data folder {folder}: {error.strerror}. Set QBD_DATA_DIR.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StackError(f"Another qbd runs on the data folder {folder}; stop it or set QBD_DATA_DIR.") from error
+        yield folder
+
+
+async def run_up(settings: Settings, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    """Run the stack until a signal asks for its end; what was under way goes on at the next start."""
+    with data_folder(settings) as folder:
+        require_all_free(stack_ports(settings, environ))
+        migrate(settings)
+        tell(f"starting; logs are in {folder / 'logs'}")
+        supervisor = Supervisor(stack_parts(settings, environ), folder / "logs", tell)
+        try:
+            await until_signal(_start_and_watch(supervisor, settings, environ, tell))
+            tell("stopping")
+        finally:
+            await supervisor.stop()
+    tell("stopped")
+    await settle()
+
+
+async def _start_and_watch(
+    supervisor: Supervisor, settings: Settings, environ: Mapping[str, str], tell: Callable[[str], None]
+) -> None:
+    await supervisor.start()
+    for line in addresses(settings, environ):
+        tell(line)
+    tell("ready; Ctrl-C stops everything")
+    await supervisor.watch()
+
+
+def addresses(settings: Settings, environ: Mapping[str, str]) -> Sequence[str]:
+    """Say where everything is."""
+    own = has_own_temporal(environ)
+    chosen = environ.get("TEMPORAL_ADDRESS") or "as its profile says"
+    return (
+        f"SOAP (Web Connector)  {settings.app_origin}",
+        f"API                   http://localhost:{settings.api_port}/docs",
+        f"Temporal              {chosen}" if own else f"Temporal UI           {settings.temporal_ui}",
+    )
+
+
+async def until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Run the work until it ends, or SIGTERM or SIGINT comes; then cancel it and wait for its end."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,201 @@
+"""The composition roots: each process's objects, built from its settings. No other module builds across parts."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets as randomness
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from ops.database import open_database
+from ops.logs import configure_logging
+from ops.ports import ANY
+from ops.problems import ProblemError
+from ops.settings import Settings, load_settings
+from ops.worker_process import new_id, now
+from store.engine import Database
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from fastapi import FastAPI
+
+    from store.tables import Company
+
+NAMESPACE_DEFAULT = "default"
+CONNECT_PATIENCE_S = 60.0
+SUPPORT_TEXT = (
+    "This page belongs to the connection between your transport software and QuickBooks Desktop.\n"
+    "Nothing is exported: check that QuickBooks is open with the right company file, that the Web Connector runs and "
+    "that Auto-Run is ticked.\n"
+    "For anything else, ask the support of your transport software."
+)
+
+
+class TemporalUnreachableError(ProblemError):
+    """Temporal did not answer in time."""
+
+
+async def connect_temporal(
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    *,
+    runtime: Runtime | None = None,
+    patience_s: float = CONNECT_PATIENCE_S,
+) -> Client:
+    """Connect as TEMPORAL_* say, or to the embedded server; try for `patience_s`, then raise.
+
+    With a patience of 0 it tries once and lets the SDK's own error through, for callers that retry themselves.
+    """
+    config: dict[str, Any] = {**ClientConfig.load_client_connect_config(override_env_vars=_environ(environ))}
+    target = config.pop("target_host", None) or f"127.0.0.1:{settings.temporal_port}"
+    config.setdefault("namespace", NAMESPACE_DEFAULT)
+    if runtime is not None:
+        config["runtime"] = runtime
+
+    async def connect() -> Client:
+        return await Client.connect(target, data_converter=pydantic_data_converter, **config)
+
+    if not patience_s:
+        return await connect()
+    retrying = AsyncRetrying(
+        stop=stop_after_delay(patience_s),
+        wait=wait_exponential(multiplier=0.1, max=5),
+        retry=retry_if_exception_type((RuntimeError, RPCError, OSError)),
+        reraise=True,
+    )
+    try:
+        return await retrying(connect)
+    except (RuntimeError, RPCError, OSError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise TemporalUnreachableError(
+            f"Temporal at {target} (TEMPORAL_ADDRESS) did not answer for {patience_s:.0f} s: {reason}"
+        ) from error
+
+
+def client_factory(settings: Settings, environ: Mapping[str, str] | None = None) -> Callable[[], Awaitable[Client]]:
+    """Give what the relay and the API connect with: one try, because both come back by themselves."""
+
+    async def connect() -> Client:
+        return await connect_temporal(settings, environ, patience_s=0)
+
+    return connect
+
+
+def metrics_runtime(settings: Settings) -> Runtime:
+    """Give a runtime of the SDK that serves its metrics, in seconds, on the metrics port."""
+    prometheus = PrometheusConfig(bind_address=f"{ANY}:{settings.metrics_port}", durations_as_seconds=True)
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
+
+
+def bridge_wsgi() -> WSGIApplication:
+    """Build the bridge inside the process that serves it: granian's factory, so the settings come from os.environ.
+
+    The relay lives in the same process and lets its lease go when the process ends; otherwise the next one would wait
+    for the lease to run out before it delivers.
+    """
+    from qbwc_bridge.dispatcher import Dispatcher  # noqa: PLC0415
+    from qbwc_bridge.relay import Relay  # noqa: PLC0415
+    from qbwc_bridge.session import Limits  # noqa: PLC0415
+    from qbwc_bridge.wsgi import build_wsgi  # noqa: PLC0415
+
+    settings = load_settings(os.environ)
+    configure_logging(settings.log_level)
+    database = open_database(settings)
+    limits = Limits(
+        batch_size=settings.batch_size,
+        batch_bytes=settings.batch_bytes,
+        session_budget_s=settings.session_budget_s,
+    )
+    dispatcher = Dispatcher(database, limits=limits, clock=now, new_id=new_id)
+    relay = Relay(database, client_factory(settings), clock=now, holder=holder_name())
+    relay.start()
+    atexit.register(relay.stop)
+    return build_wsgi(dispatcher, public_url=settings.app_origin, support_page=lambda _company: SUPPORT_TEXT)
+
+
+def api_app(settings: Settings, database: Database) -> FastAPI:
+    """Build the HTTP API."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415
+
+    from tms_api.app import ApiServices, build_app  # noqa: PLC0415
+    from tms_api.temporal import TemporalExporter  # noqa: PLC0415
+
+    return build_app(
+        ApiServices(
+            database=database,
+            exporter=TemporalExporter(client_factory(settings)),
+            qwc_file=qwc_writer(settings),
+            clock=now,
+            public_soap_url=soap_url(settings),
+            temporal_ui_url=workflow_links(settings, temporal_namespace()),
+            registry=CollectorRegistry(),
+        )
+    )
+
+
+def soap_url(settings: Settings) -> str:
+    """Give the address that Web Connectors call."""
+    from qbwc_bridge.wsgi import ENDPOINT  # noqa: PLC0415
+
+    return settings.app_origin + ENDPOINT
+
+
+def qwc_writer(settings: Settings) -> Callable[[Company], str]:
+    """Give what writes the .qwc file of a company."""
+    from qbwc_bridge.qwc import QwcInput, build_qwc  # noqa: PLC0415
+    from qbwc_bridge.wsgi import SUPPORT  # noqa: PLC0415
+
+    def write(company: Company) -> str:
+        return build_qwc(
+            QwcInput(
+                # The id, because two companies on one PC need two names, and a name can change.
+                app_name=f"TMS Export {company.id}",
+                app_url=soap_url(settings),
+                app_support=settings.app_origin + SUPPORT + company.id,
+                user_name=company.username,
+                owner_id=company.owner_id,
+                file_id=company.file_id,
+                description=f"Exports invoices and carrier bills of {company.name}",
+                run_every_minutes=company.run_every_minutes,
+            )
+        )
+
+    return write
+
+
+def workflow_links(settings: Settings, namespace: str) -> Callable[[str, str | None], str]:
+    """Give what names the page of a workflow, and of one run when it is known."""
+    start = f"{settings.temporal_ui}/namespaces/{quote(namespace, safe='')}/workflows"
+
+    def link(workflow_id: str, run_id: str | None) -> str:
+        # The id holds slashes, which the UI wants escaped.
+        address = f"{start}/{quote(workflow_id, safe='')}"
+        return f"{address}/{quote(run_id, safe='')}/history" if run_id else address
+
+    return link
+
+
+def temporal_namespace(environ: Mapping[str, str] | None = None) -> str:
+    """Give the namespace that TEMPORAL_* choose."""
+    config = ClientConfig.load_client_connect_config(override_env_vars=_environ(environ))
+    return config.get("namespace") or NAMESPACE_DEFAULT
+
+
+def holder_name() -> str:
+    """Name this process among all that share the database."""
+    return f"{socket.gethostname()[:32]}-{os.getpid()}-{randomness.token_hex(4)}"
+
+
+def _environ(environ: Mapping[str, str] | None) -> dict[str, str]:
+    return dict(os.environ if environ is None else environ)

@@ -1,0 +1,162 @@
+"""What can go wrong on the QuickBooks side, on purpose and repeatably (qbxml.md 7.16)."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .errors import DISCONNECTED, QuickBooksCrash, QuickBooksError, RequestProblem
+
+CrashPoint = Literal["before_commit", "after_commits", "before_record", "after_record"]
+
+
+@dataclass(frozen=True)
+class _Crash:
+    point: CrashPoint
+    commits: int
+    hresult: str | None
+
+
+@dataclass
+class _Refusal:
+    times: int
+    hresult: str
+    message: str
+
+
+@dataclass
+class _Rejection:
+    times: int
+    code: int
+    message: str
+
+
+@dataclass
+class Faults:
+    """A queue of faults; each is used up by the event it is for. Message sets without a write never crash."""
+
+    _crashes: deque[_Crash] = field(default_factory=deque)
+    _openings: deque[_Refusal] = field(default_factory=deque)
+    _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
+    _lost_records: int = 0
+
+    def crash_before_commit(self, hresult: str | None = DISCONNECTED) -> None:
+        """The next set with a write kills QuickBooks before anything of it is written."""
+        self._crashes.append(_Crash("before_commit", 0, hresult))
+
+    def crash_after(self, commits: int, hresult: str | None = DISCONNECTED) -> None:
+        """The next set with a write is written up to this many transactions, then QuickBooks dies."""
+        self._crashes.append(_Crash("after_commits", commits, hresult))
+
+    def crash_after_commit_before_record(self, hresult: str | None = DISCONNECTED) -> None:
+        """All is written but no recovery record is kept: a status check says 9002 although it ran (qbxml.md 7.16)."""
+        self._crashes.append(_Crash("before_record", 0, hresult))
+
+    def crash_after_record(self, hresult: str | None = DISCONNECTED) -> None:
+        """All is written and recorded; only the answer is lost."""
+        self._crashes.append(_Crash("after_record", 0, hresult))
+
+    def lose_record(self, times: int = 1) -> None:
+        """The next recovery record cannot be stored: the set runs and says 9005 (qbxml.md 1.4)."""
+        self._lost_records += times
+
+    def lock(self, ref_number: str, times: int = 1) -> None:
+        """A user has the transaction of this number open (qbxml.md 6.2, 3175)."""
+        self.reject(
+            ref_number,
+            3175,
+            "There was an error adding, modifying or deleting a transaction because it is already in use.  "
+            "QuickBooks error message: The transaction could not be locked. It is in use by another user.",
+            times,
+        )
+
+    def reject(self, ref_number: str, code: int, message: str, times: int = 1) -> None:
+        """Refuse the Add of this RefNumber with this status."""
+        self._rejections.setdefault(ref_number, deque()).append(_Rejection(times, code, message))
+
+    def refuse_opening(self, hresult: str, message: str, times: int = 1) -> None:
+        """The next sessions cannot be opened (web-connector.md 4.1)."""
+        self._openings.append(_Refusal(times, hresult, message))
+
+    def modal_dialog(self, times: int = 1) -> None:
+        """A dialog is showing in QuickBooks."""
+        self.refuse_opening("0x80040414", "A modal dialog box is showing in the QuickBooks user interface.", times)
+
+    def wrong_file_open(self, times: int = 1) -> None:
+        """Somebody has another company file open."""
+        self.refuse_opening(
+            "0x8004040A",
+            "A QuickBooks company data file is already open and it is different from the one requested.",
+            times,
+        )
+
+    def single_user_conflict(self, times: int = 1) -> None:
+        """The file is open in another mode."""
+        self.refuse_opening(
+            "0x80040410",
+            "The QuickBooks company data file is currently open in a mode other than the one specified.",
+            times,
+        )
+
+    def not_running(self, times: int = 1) -> None:
+        """QuickBooks is closed and no file was named."""
+        self.refuse_opening(
+            "0x80040416", "If QuickBooks is not running, a call to BeginSession must name a company data file.", times
+        )
+
+    def on_opening(self) -> None:
+        """Raise what the next session runs into."""
+        if self._openings:
+            refusal = self._openings[0]
+            refusal.times -= 1
+            if refusal.times <= 0:
+                self._openings.popleft()
+            raise QuickBooksError(refusal.hresult, refusal.message)
+
+    def on_post(self, ref_number: str | None) -> None:
+        """Raise the status that this RefNumber meets."""
+        waiting = self._rejections.get(ref_number or "")
+        if waiting:
+            rejection = waiting[0]
+            rejection.times -= 1
+            if rejection.times <= 0:
+                waiting.popleft()
+            raise RequestProblem(rejection.code, rejection.message)
+
+    def take_crash(self) -> "CrashPlan":
+        """The crash meant for the message set that begins now."""
+        return CrashPlan(self._crashes.popleft() if self._crashes else None)
+
+    def loses_record(self) -> bool:
+        """Whether the record now due is lost."""
+        if self._lost_records:
+            self._lost_records -= 1
+            return True
+        return False
+
+
+@dataclass(frozen=True)
+class CrashPlan:
+    """Where, if anywhere, QuickBooks dies during one message set."""
+
+    crash: _Crash | None
+
+    def reach(self, point: CrashPoint, commits: int = 0) -> None:
+        """Die if the crash is meant for this point."""
+        if self.crash and self.crash.point == point and self.crash.commits == commits:
+            raise QuickBooksCrash(self.crash.hresult)
+
+
+@dataclass
+class Switches:
+    """Behaviour that the references leave open; the default is the harder case for an exporter."""
+
+    refuse_literal_non_ascii: bool = True
+    refuse_inactive_references: bool = True
+    refuse_class_when_tracking_is_off: bool = False
+    refuse_negative_totals: bool = True
+    refuse_empty_bills: bool = True
+    refuse_adds_in_closed_period: bool = True
+    refuse_repeated_external_guid: bool = False
+    number_missing_ref: bool = True
+    standard_time_offset_all_year: bool = True
+    keep_only_latest_record: bool = False

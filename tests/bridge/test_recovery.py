@@ -1,0 +1,192 @@
+"""Whatever dies between us and QuickBooks: ask, look, and only then send again (design.md 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from store import queue
+from store.engine import Database
+from tests.support import stores
+from tests.support.world import OUTCOME, World
+
+
+@pytest.fixture
+def world(database: Database, clock: stores.Clock) -> Iterator[World]:
+    world = World(database, clock)
+    yield world
+    world.close()
+
+
+def arrived(world: World, request_id: str) -> bool:
+    outcome = world.outcome(request_id)
+    return outcome is not None and outcome.transaction is not None
+
+
+def kinds(world: World) -> list[str]:
+    return [message_set.kind for message_set in world.message_sets()]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["sendRequestXML", "receiveResponseXML"])
+def test_a_connection_cut_at_a_call_neither_loses_nor_doubles(world: World, when: str, method: str) -> None:
+    """Cut before or after each call of the loop: after the next sessions everything is there once."""
+    ids = [world.queue(stores.an_invoice(f"inv_{number}")) for number in range(3)]
+    getattr(world.cuts, when)(method)
+    assert world.update().outcome == "failed"
+    for _ in range(3):
+        world.update()
+    assert all(arrived(world, request_id) for request_id in ids)
+    assert len(world.quickbooks.ledger) == 3
+    world.must_hold()
+
+
+def test_a_lost_answer_is_asked_for_and_not_sent_again(world: World) -> None:
+    """The second session hands out an empty set with the same id; nothing runs twice."""
+    request_id = world.queue(stores.an_invoice())
+    world.cuts.before("receiveResponseXML")
+    world.update()
+    assert len(world.quickbooks.ledger) == 1
+    world.update()
+    assert kinds(world) == ["write", "ask"]
+    assert arrived(world, request_id)
+    world.must_hold()
+
+
+def test_nothing_new_leaves_while_a_set_is_unresolved(world: World) -> None:
+    """The new document goes in a set of its own, after the answer to the old one."""
+    world.queue(stores.an_invoice("inv_1"))
+    world.cuts.before("receiveResponseXML")
+    world.update()
+    world.queue(stores.an_invoice("inv_2"))
+    world.update()
+    assert kinds(world) == ["write", "ask", "write"]
+    world.must_hold()
+
+
+@pytest.mark.parametrize("hresult", ["0x80010108", None])
+@pytest.mark.parametrize("commits", [0, 1, 2, 3])
+def test_a_crash_after_some_commits_is_looked_up_and_only_the_absent_are_sent_again(
+    world: World, commits: int, hresult: str | None
+) -> None:
+    """QuickBooks died in the middle and kept no record: each request is decided by itself."""
+    ids = [world.queue(stores.an_invoice(f"inv_{number}")) for number in range(3)]
+    faults = world.quickbooks.faults
+    if commits == 0:
+        faults.crash_before_commit(hresult)
+    elif commits == 3:
+        faults.crash_after_commit_before_record(hresult)
+    else:
+        faults.crash_after(commits, hresult)
+    world.update()
+    assert len(world.quickbooks.ledger) == commits
+    world.update()
+    world.update()
+    assert all(arrived(world, request_id) for request_id in ids)
+    assert len(world.quickbooks.ledger) == 3
+    assert "lookup" in kinds(world)
+    world.must_hold()
+
+
+def test_an_invoice_whose_number_a_user_changed_is_still_found(world: World) -> None:
+    """The look-up by entity finds it by our GUID."""
+    request_id = world.queue(stores.an_invoice())
+    world.quickbooks.faults.crash_after_commit_before_record(None)
+    world.update()
+    posted = world.quickbooks.ledger[0]
+    world.quickbooks.edit_transaction(posted.txn_id, ref_number="CHANGED")
+    world.update()
+    assert arrived(world, request_id)
+    assert len(world.quickbooks.ledger) == 1
+    world.must_hold()
+
+
+def test_send_request_twice_on_one_ticket_hands_out_nothing_new(world: World) -> None:
+    """A lost reply on the same ticket takes the same way (web-connector.md 5.1, 14)."""
+    world.queue(stores.an_invoice("inv_1"))
+    world.queue(stores.an_invoice("inv_2"))
+    bridge = world.dispatcher
+    session = world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    hcp = _hcp(world)
+    first = bridge.send_request_xml(ticket, hcp, world.quickbooks.path, "US", "13", "0")
+    second = bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
+    assert "InvoiceAdd" in first
+    assert "InvoiceAdd" not in second
+    session.process_request(first)
+    answer = session.process_request(second)
+    assert bridge.receive_response_xml(ticket, answer, "", "") == 100
+    assert len(world.quickbooks.ledger) == 2
+    world.must_hold()
+
+
+def test_a_repeated_answer_gets_the_same_progress_and_changes_nothing(world: World) -> None:
+    """Matched by ids, never by position."""
+    world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    session = world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    answer = session.process_request(text)
+    replies = [bridge.receive_response_xml(ticket, answer, "", "") for _ in range(3)]
+    assert replies == [100, 100, 100]
+    assert len(world.signals(OUTCOME)) == 1
+
+
+def test_a_late_answer_of_a_superseded_session_resolves_the_unknown(world: World) -> None:
+    """The newest session wins, the old answer still counts."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    session = world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    answer = session.process_request(text)
+    bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    bridge.receive_response_xml(ticket, answer, "", "")
+    assert arrived(world, request_id)
+    world.must_hold()
+
+
+def test_a_broken_answer_loses_nothing(world: World) -> None:
+    """It is noted for the operator, and the outcome is asked for."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    session = world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    session.process_request(text)
+    assert bridge.receive_response_xml(ticket, "<QBXML><broken", "", "") == -1
+    assert "could not be read" in bridge.get_last_error(ticket)
+    assert world.incidents()[-1] == "unreadable_answer"
+    assert world.request(request_id).state == queue.IN_FLIGHT
+    world.update()
+    assert arrived(world, request_id)
+    assert len(world.quickbooks.ledger) == 1
+    world.must_hold()
+
+
+def test_a_foreign_request_id_is_not_used_and_reported(world: World) -> None:
+    """The answer to a request that was never sent decides nothing."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    session = world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    answer = session.process_request(text).replace(f'requestID="{request_id}.1"', 'requestID="SOMEBODY.1"')
+    assert 0 <= bridge.receive_response_xml(ticket, answer, "", "") < 100
+    assert world.incidents()[-1] == "foreign_answer"
+    assert world.request(request_id).state == queue.IN_FLIGHT
+    world.update()
+    assert arrived(world, request_id)
+    assert len(world.quickbooks.ledger) == 1
+    world.must_hold()
+
+
+def _hcp(world: World) -> str:
+    """What the Web Connector tells of the open file (web-connector.md 2.1)."""
+    return world.quickbooks.open_session("TMS export").process_request(
+        '<?xml version="1.0"?><?qbxml version="13.0"?><QBXML><QBXMLMsgsRq onError="continueOnError">'
+        f'<HostQueryRq requestID="0"/><CompanyQueryRq requestID="1"><OwnerID>{stores.OWNER_ID}</OwnerID>'
+        '</CompanyQueryRq><PreferencesQueryRq requestID="2"/></QBXMLMsgsRq></QBXML>'
+    )

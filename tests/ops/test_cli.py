@@ -1,0 +1,86 @@
+"""The command line as a user meets it: in its own process, with exit codes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("QBD_", "TEMPORAL_"))}
+    return kept | {"PYTHONPATH": str(PROJECT), "QBD_DATA_DIR": str(tmp_path / "data")}
+
+
+def qbd(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "ops", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("command", ["bridge", "api", "worker"])
+def test_service_refuses_a_database_that_is_not_migrated(clean: dict[str, str], command: str) -> None:
+    assert "./qbd migrate" in one_line(qbd(clean, command))
+
+
+def test_wrong_setting_is_one_line(clean: dict[str, str]) -> None:
+    assert "QBD_SOAP_PORT" in one_line(qbd(clean | {"QBD_SOAP_PORT": "x"}, "up"))
+
+
+def test_database_that_does_not_answer_is_one_line(clean: dict[str, str]) -> None:
+    line = one_line(qbd(clean | {"QBD_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/d"}, "keys", "list"))
+    assert "does not answer" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(("setting", "command"), [("QBD_SOAP_PORT", "bridge"), ("QBD_API_PORT", "api")])
+def test_port_in_use_names_its_setting(clean: dict[str, str], setting: str, command: str) -> None:
+    assert qbd(clean, "migrate").returncode == 0
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert setting in one_line(qbd(clean | {setting: port}, command))
+        assert setting in one_line(qbd(clean | {setting: port}, "up"))
+
+
+def test_keys_are_made_listed_and_revoked(clean: dict[str, str]) -> None:
+    assert qbd(clean, "migrate").returncode == 0
+    made = qbd(clean, "keys", "create", "tms")
+    key_id = made.stderr.split()[1]
+    assert made.stdout.startswith("qbd_")
+    assert len(made.stdout.split()) == 1
+    listed = qbd(clean, "keys", "list").stdout
+    assert key_id in listed
+    assert made.stdout.strip() not in listed
+    assert qbd(clean, "keys", "revoke", key_id).returncode == 0
+    assert "revoked" in qbd(clean, "keys", "list").stdout
+    assert "keys list" in one_line(qbd(clean, "keys", "revoke", "key_none"))
+
+
+def test_doctor_of_an_unknown_company(clean: dict[str, str]) -> None:
+    assert qbd(clean, "migrate").returncode == 0
+    assert "no company co9" in one_line(qbd(clean, "doctor", "co9"))
+
+
+def test_help_needs_no_heavy_library(clean: dict[str, str]) -> None:
+    code = (
+        "import sys\nfrom ops.cli import app\n"
+        "loaded = {'sqlalchemy', 'temporalio', 'fastapi', 'lxml', 'httpx'} & set(sys.modules)\n"
+        "sys.exit(', '.join(loaded) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,133 @@
+"""The bridge, its database, a Web Connector and QuickBooks in one process; SOAP goes over WSGI, Temporal is left out."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from activities.exports import ExportActivities
+from qbwc_bridge.dispatcher import Dispatcher
+from qbwc_bridge.qwc import QwcInput, build_qwc
+from qbwc_bridge.session import Limits
+from qbwc_bridge.wsgi import build_wsgi
+from simulator.company import CompanyFile
+from simulator.cuts import Cuts
+from simulator.qwc import read_qwc
+from simulator.report import UpdateReport
+from simulator.sample_company import freight_company
+from simulator.web_connector import WebConnector
+from sqlalchemy import select
+from store import queue
+from store.engine import Database
+from store.tables import Incident, MessageSet, OutboxSignal, Request
+from tests.support import stores
+from workflows import contracts
+from workflows.contracts import Outcome, PrepareInput
+
+BASE = "http://localhost"
+
+
+class World:
+    """One company and everything around it."""
+
+    def __init__(self, database: Database, clock: stores.Clock, *, limits: Limits | None = None) -> None:
+        self.database = database
+        self.clock = clock
+        self._runs = itertools.count(1)
+        stores.add_company(database)
+        self.dispatcher = Dispatcher(
+            database, limits=limits or Limits(), clock=clock, new_id=stores.counter("SET")
+        )
+        self.activities = ExportActivities(database, clock=clock, new_id=stores.counter("REQ"))
+        wsgi = build_wsgi(self.dispatcher, public_url=BASE, support_page=lambda _company: None)
+        self.http = httpx.Client(transport=httpx.WSGITransport(app=wsgi, raise_app_exceptions=True))
+        qwc = build_qwc(
+            QwcInput(
+                app_name="TMS export",
+                app_url=f"{BASE}/qbwc",
+                app_support=f"{BASE}/support/acme",
+                user_name="qbwc-acme",
+                owner_id=stores.OWNER_ID,
+                file_id=stores.FILE_ID,
+                description="Invoices and carrier bills",
+                run_every_minutes=15,
+            )
+        )
+        self.quickbooks: CompanyFile = freight_company(clock=clock)
+        self.cuts = Cuts()
+        self.connector = WebConnector(
+            read_qwc(qwc), stores.PASSWORD, self.quickbooks, http=self.http, cuts=self.cuts
+        )
+
+    def queue(self, document: dict[str, Any], run_id: str | None = None) -> str:
+        """Prepare a document as its workflow would; gives the request's id."""
+        run = run_id or f"run-{next(self._runs)}"
+        prepared = self.activities.prepare_export(PrepareInput(company_id="acme", document=document, run_id=run))
+        assert prepared.request_id is not None, prepared
+        return prepared.request_id
+
+    def update(self) -> UpdateReport:
+        """One update session of the Web Connector."""
+        self.clock.forward(minutes=15)
+        return self.connector.run_once()
+
+    def request(self, request_id: str) -> Request:
+        """A request's row."""
+        with self.database.transaction() as session:
+            found = queue.request(session, request_id)
+            assert found is not None
+            return found
+
+    def outcome(self, request_id: str) -> Outcome | None:
+        """What became of a request."""
+        stored = self.request(request_id).outcome
+        return Outcome.model_validate(stored) if stored is not None else None
+
+    def message_sets(self) -> list[MessageSet]:
+        """Everything that was handed out, oldest first."""
+        with self.database.transaction() as session:
+            return list(session.scalars(select(MessageSet).order_by(MessageSet.sent_at, MessageSet.seq)))
+
+    def signals(self, name: str | None = None) -> list[OutboxSignal]:
+        """What Temporal would hear."""
+        with self.database.transaction() as session:
+            rows = session.scalars(select(OutboxSignal).order_by(OutboxSignal.id)).all()
+        return [row for row in rows if name is None or row.signal == name]
+
+    def incidents(self) -> list[str]:
+        """The codes of what an operator would see."""
+        with self.database.transaction() as session:
+            return [incident.code for incident in session.scalars(select(Incident).order_by(Incident.id))]
+
+    def must_hold(self) -> None:
+        """The promise: every arrived request is in the ledger exactly once with its GUID, and nothing else is."""
+        posted = [txn.external_guid for txn in self.quickbooks.ledger]
+        assert len(posted) == len(set(posted)), "a transaction was doubled"
+        with self.database.transaction() as session:
+            requests = session.scalars(select(Request)).all()
+        ours = {request.facts["external_guid"] for request in requests}
+        assert set(posted) <= ours, "a transaction without an export"
+        for request in requests:
+            outcome = Outcome.model_validate(request.outcome) if request.outcome is not None else None
+            if outcome is not None and outcome.transaction is not None:
+                ids = {txn.txn_id: txn.external_guid for txn in self.quickbooks.ledger}
+                assert ids[outcome.transaction.txn_id] == request.facts["external_guid"]
+            if outcome is not None and outcome.failure is not None and outcome.failure.code != "outcome_unknown":
+                assert request.facts["external_guid"] not in posted, "Failed, but it is in QuickBooks"
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.http.close()
+
+
+def a_world(tmp_path: Path, clock: stores.Clock, **options: Any) -> World:
+    """A world over a new database in a folder."""
+    database = next(stores.sqlite(tmp_path))
+    return World(database, clock, **options)
+
+
+SENT = contracts.SIGNAL_SENT
+OUTCOME = contracts.SIGNAL_OUTCOME

@@ -1,0 +1,53 @@
+"""Puts the API together. Whoever runs it hands over everything it needs; nothing is global."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from tms_api import companies, exports, health, mappings, problems
+from tms_api.observe import Observer
+from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
+
+__all__ = ["ApiServices", "ExportNotRunningError", "Exporter", "TemporalUnreachableError", "build_app"]
+
+VERSION = "1.0.0"
+DESCRIPTION = (
+    "Exports invoices and carrier bills of a TMS into QuickBooks Desktop, each exactly once.\n\n"
+    "Every refusal is a problem detail (RFC 9457) with a `code`; documents and mappings that cannot be used come back "
+    "with every reason in `issues`."
+)
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API, with the form of its problems."""
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            shared = problem.pop("$defs", {})
+            components = schema.setdefault("components", {}).setdefault("schemas", {})
+            components |= {name: part for name, part in shared.items() if name not in components}
+            components["Problem"] = problem
+            self.openapi_schema = schema
+        return self.openapi_schema
+
+
+def build_app(services: ApiServices) -> FastAPI:
+    """Build the application; pages of the console may be mounted on it."""
+    app = _Api(
+        title="TMS to QuickBooks Desktop",
+        version=VERSION,
+        description=DESCRIPTION,
+        redoc_url=None,
+        # A redirect would be an answer that is neither a result nor a problem.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.services = services
+    problems.install(app)
+    for router in (companies.router, mappings.router, exports.router, health.router):
+        app.include_router(router)
+    app.add_middleware(Observer, registry=services.registry)
+    return app

@@ -1,0 +1,204 @@
+"""What the API says and takes about companies."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from mapping.rules import RefNumberRule
+from store.tables import Company
+from tms_api.releases import Release, read_release
+
+STALE_AFTER_INTERVALS = 3
+"""A PC that sleeps over lunch is no news; three missed polls are."""
+
+
+def _not_dots(company_id: str) -> str:
+    # "." and ".." vanish from addresses before they reach any server.
+    if not company_id.strip("."):
+        raise ValueError("it must hold a letter or digit")
+    return company_id
+
+
+def _one_line(value: object) -> object:
+    if isinstance(value, str) and any(ord(character) < 32 for character in value):
+        raise ValueError("it holds control characters")
+    return value
+
+
+CompanyId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.\-]+$"),
+    AfterValidator(_not_dots),
+]
+Name = Annotated[
+    str,
+    BeforeValidator(_one_line),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+]
+CompanyFile = Annotated[str, BeforeValidator(_one_line), StringConstraints(strip_whitespace=True, max_length=1000)]
+ReleaseText = Annotated[str, AfterValidator(lambda text: read_release(text).text)]
+Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewCompany(_Model):
+    """A company to connect."""
+
+    id: CompanyId | None = Field(default=None, description="Id; made by us when absent.", examples=["acme-logistics"])
+    name: Name = Field(description="Name as people know it.", examples=["Acme Logistics LLC"])
+    quickbooks_release: ReleaseText = Field(
+        description="Release of QuickBooks Desktop on the PC; the last three years are supported.",
+        examples=["Enterprise 24.0"],
+    )
+    country: Literal["US", "CA", "UK"] = Field(default="US", description="Edition of QuickBooks.")
+    run_every_minutes: Minutes = Field(default=15, description="How often the Web Connector calls.", examples=[15])
+
+
+class CompanyChanges(_Model):
+    """What to change; fields that are absent or null stay as they are."""
+
+    name: Name | None = Field(default=None, description="New name.")
+    paused: bool | None = Field(default=None, strict=True, description="Whether the Web Connector gets no work.")
+    run_every_minutes: Minutes | None = Field(
+        default=None, description="New interval; download the .qwc file again to apply it on the PC."
+    )
+    company_file: CompanyFile | None = Field(
+        default=None,
+        description='Path of the company file on the PC; "" means the file that is open.',
+        examples=["C:\\QuickBooks\\Acme.qbw"],
+    )
+    ref_number_rule: RefNumberRule | None = Field(default=None, description="How a number too long is fitted.")
+
+
+class ConnectionState(StrEnum):
+    """How the Web Connector of a company fares."""
+
+    WAITING = "waiting_for_first_contact"
+    CONNECTED = "connected"
+    STALE = "stale"
+    REFUSED = "refused"
+    PAUSED = "paused"
+
+
+class QuickBooksView(BaseModel):
+    """The company file that this connection is bound to; empty before the first session."""
+
+    product: str | None = Field(description="Product as QuickBooks names itself.")
+    company_name: str | None = Field(description="Company name in the file.")
+    company_file: str | None = Field(description="Path of the file on the PC.")
+    qbxml_version: str | None = Field(description="qbXML version in use.", examples=["13.0"])
+
+
+class ConnectionView(BaseModel):
+    """The connection to the Web Connector."""
+
+    state: ConnectionState = Field(description="`stale`: not seen for three intervals; `refused`: see `problem`.")
+    last_seen_at: datetime | None = Field(description="Last call of the Web Connector.")
+    last_success_at: datetime | None = Field(description="Last transaction that QuickBooks took.")
+    web_connector_version: str | None = Field(description="Version of the Web Connector.")
+    quickbooks: QuickBooksView = Field(description="What it is connected to.")
+    problem: dict[str, Any] | None = Field(description="What keeps the connection from working.")
+
+
+class QueueView(BaseModel):
+    """How much is under way."""
+
+    waiting: int = Field(description="Requests that wait for the Web Connector.")
+    in_flight: int = Field(description="Requests that QuickBooks has, or may have.")
+
+
+class CompanyView(BaseModel):
+    """A connected company."""
+
+    id: str = Field(description="Id.", examples=["acme-logistics"])
+    name: str = Field(description="Name.")
+    paused: bool = Field(description="Whether the Web Connector gets no work.")
+    quickbooks_release: str = Field(description="Release as given.")
+    country: str = Field(description="Edition of QuickBooks.")
+    run_every_minutes: int = Field(description="How often the Web Connector calls.")
+    company_file: str = Field(description='Path that the Web Connector opens; "" means the file that is open.')
+    ref_number_rule: str = Field(description="How a number too long is fitted.")
+    username: str = Field(description="Name with which the Web Connector signs in.")
+    qwc_url: str = Field(description="Where the .qwc file is.")
+    soap_url: str = Field(description="Where the Web Connector calls.")
+    connection: ConnectionView = Field(description="How the Web Connector fares.")
+    queue: QueueView = Field(description="How much is under way.")
+    notes: list[str] = Field(description="What is worth knowing about this company's release.")
+    created_at: datetime = Field(description="When it was connected.")
+
+
+class NewCompanyView(CompanyView):
+    """A company just connected, with its password."""
+
+    password: str = Field(description="Password for the Web Connector: shown here and never again.")
+
+
+class PasswordView(BaseModel):
+    """A new password."""
+
+    id: str = Field(description="Company.")
+    username: str = Field(description="Name with which the Web Connector signs in.")
+    password: str = Field(description="New password: shown here and never again. The old one no longer works.")
+
+
+class CompanyList(BaseModel):
+    """A page of companies, by id."""
+
+    items: list[CompanyView] = Field(description="Companies.")
+    cursor: str | None = Field(description="Send it to get the next page; null on the last one.")
+
+
+def connection_state(company: Company, now: datetime) -> ConnectionState:
+    """Say how the connection fares; a pause and a refusal count before the clock."""
+    if company.paused:
+        return ConnectionState.PAUSED
+    if company.problem is not None:
+        return ConnectionState.REFUSED
+    if company.last_seen_at is None:
+        return ConnectionState.WAITING
+    if now - company.last_seen_at > STALE_AFTER_INTERVALS * timedelta(minutes=company.run_every_minutes):
+        return ConnectionState.STALE
+    return ConnectionState.CONNECTED
+
+
+def company_view(
+    company: Company, *, now: datetime, waiting: int, in_flight: int, qwc_url: str, soap_url: str
+) -> CompanyView:
+    """Show a company."""
+    release: Release = read_release(company.quickbooks_release)
+    return CompanyView(
+        id=company.id,
+        name=company.name,
+        paused=company.paused,
+        quickbooks_release=company.quickbooks_release,
+        country=company.country,
+        run_every_minutes=company.run_every_minutes,
+        company_file=company.company_file,
+        ref_number_rule=company.ref_number_rule,
+        username=company.username,
+        qwc_url=qwc_url,
+        soap_url=soap_url,
+        connection=ConnectionView(
+            state=connection_state(company, now),
+            last_seen_at=company.last_seen_at,
+            last_success_at=company.last_success_at,
+            web_connector_version=company.web_connector_version,
+            quickbooks=QuickBooksView(
+                product=company.product,
+                company_name=company.bound_company_name,
+                company_file=company.bound_company_file,
+                qbxml_version=company.qbxml_version,
+            ),
+            problem=company.problem,
+        ),
+        queue=QueueView(waiting=waiting, in_flight=in_flight),
+        notes=[release.note] if release.note else [],
+        created_at=company.created_at,
+    )

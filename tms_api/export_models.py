@@ -1,0 +1,207 @@
+"""What the API says and takes about exports. The panel is what a bookkeeper looks at: design.md sections 4 and 7."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from mapping.issues import Change, Issue
+from store.tables import Company, Export, TimelineEntry
+from tms_api.company_models import ConnectionState, connection_state
+from tms_api.posted import PostedDocument
+from workflows.contracts import ExportState, export_workflow_id
+
+EXAMPLE_DOCUMENT: dict[str, Any] = {
+    "kind": "invoice",
+    "id": "inv_48213",
+    "number": "INV-2026-004821",
+    "customer": {"id": "cus_88", "name": "Cafe Rio Foods, Inc."},
+    "date": "2026-11-20",
+    "terms": "Net 30",
+    "currency": "USD",
+    "lines": [{"id": "1", "charge": "LINEHAUL", "quantity": "1", "rate": "1850.00", "amount": "1850.00"}],
+    "total": "1850.00",
+}
+CONFIRMATION = (
+    "Only after a failure `outcome_unknown`: somebody looked, and the transaction is not in QuickBooks. "
+    "Saying so wrongly creates it twice."
+)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewExport(_Body):
+    """A document to export."""
+
+    document: PostedDocument = Field(description="Invoice or carrier bill.", examples=[EXAMPLE_DOCUMENT])
+    confirm_not_in_quickbooks: bool = Field(default=False, strict=True, description=CONFIRMATION)
+
+
+class PreviewRequest(_Body):
+    """A document to look at."""
+
+    document: PostedDocument = Field(description="Invoice or carrier bill.", examples=[EXAMPLE_DOCUMENT])
+
+
+class RetryRequest(_Body):
+    """How to retry."""
+
+    confirm_not_in_quickbooks: bool = Field(default=False, strict=True, description=CONFIRMATION)
+
+
+class CancelRequest(_Body):
+    """Why to cancel."""
+
+    reason: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")] = Field(
+        default="", description="Kept in the history of the export; no names or amounts."
+    )
+
+
+class Preview(BaseModel):
+    """What an export would do."""
+
+    issues: list[Issue] = Field(description="Every reason why the document cannot be exported; empty: it can.")
+    changes: list[Change] = Field(description="What QuickBooks gets in another form than the TMS has it.")
+    ref_number: str | None = Field(description="Number that the transaction would have in QuickBooks.")
+    qbxml: str | None = Field(description="The request as QuickBooks would get it; null when there are issues.")
+
+
+class QuickBooksTransaction(BaseModel):
+    """The transaction in QuickBooks."""
+
+    txn_id: str = Field(description="TxnID.", examples=["5A2B-1767225600"])
+    ref_number: str | None = Field(default=None, description="Number as QuickBooks shows it.")
+    edit_sequence: str | None = Field(default=None, description="EditSequence.")
+    txn_number: str | None = Field(default=None, description="TxnNumber.")
+
+
+class ErrorView(BaseModel):
+    """Why an export failed, whose turn it is, and what to do."""
+
+    code: str = Field(description="Machine-readable.", examples=["outcome_unknown"])
+    message: str = Field(description="QuickBooks' own words, or ours.")
+    explanation: str = Field(description="One plain sentence.")
+    owner: str = Field(description="Who can mend it: tms_user, bookkeeper, it, us.")
+    next_step: str = Field(description="What the owner does now.")
+    issues: list[Issue] = Field(default=[], description="Every single finding, when there are several.")
+
+
+class WorkflowView(BaseModel):
+    """The workflow behind an export."""
+
+    id: str = Field(description="Workflow id.", examples=["export/acme-logistics/invoice/inv_48213"])
+    run_id: str | None = Field(description="Newest run; null until it has begun.")
+    ui_url: str = Field(description="Its page in the Temporal UI.")
+
+
+class TimelineView(BaseModel):
+    """One step of an export."""
+
+    at: datetime = Field(description="When.")
+    state: ExportState = Field(description="State from then on.")
+    text: str = Field(description="What happened, in plain words.")
+
+
+class ExportSummary(BaseModel):
+    """An export in a list."""
+
+    company_id: str = Field(description="Company.")
+    kind: str = Field(description="`invoice` or `carrier_bill`.")
+    document_id: str = Field(description="Id of the document in the TMS.")
+    number: str = Field(description="Number of the document in the TMS.")
+    state: ExportState = Field(description="State of the export.")
+    status: str = Field(description="Pending, Successful, Failed or Cancelled.", examples=["Pending"])
+    detail: str = Field(description="What it waits for, or how it ended, in plain words.")
+    ref_number: str | None = Field(description="Number in QuickBooks, once it is chosen.")
+    quickbooks: QuickBooksTransaction | None = Field(description="The transaction, once Successful.")
+    error: ErrorView | None = Field(description="Set when Failed.")
+    created_at: datetime = Field(description="First export of this document.")
+    updated_at: datetime = Field(description="Last change.")
+
+
+class ExportPanel(ExportSummary):
+    """The Data Panel: everything about one export."""
+
+    changes: list[Change] = Field(description="What QuickBooks gets in another form than the TMS has it.")
+    timeline: list[TimelineView] = Field(description="What happened, oldest first.")
+    workflow: WorkflowView = Field(description="The workflow behind it.")
+
+
+class ExportList(BaseModel):
+    """A page of exports, newest first."""
+
+    items: list[ExportSummary] = Field(description="Exports.")
+    cursor: str | None = Field(description="Send it to get the next page; null on the last one.")
+
+
+def summary_view(row: Export, company: Company, *, now: datetime, soap_url: str) -> ExportSummary:
+    """Show an export in a list."""
+    return ExportSummary(**_shared(row, company, now=now, soap_url=soap_url))
+
+
+def panel_view(
+    row: Export,
+    company: Company,
+    entries: Sequence[TimelineEntry],
+    *,
+    now: datetime,
+    soap_url: str,
+    ui_url: Callable[[str, str | None], str],
+) -> ExportPanel:
+    """Show everything about an export."""
+    workflow_id = export_workflow_id(row.company_id, row.kind, row.document_id)
+    return ExportPanel(
+        **_shared(row, company, now=now, soap_url=soap_url),
+        changes=[Change.model_validate(change) for change in row.changes],
+        timeline=[TimelineView(at=entry.at, state=ExportState(entry.state), text=entry.text) for entry in entries],
+        workflow=WorkflowView(id=workflow_id, run_id=row.run_id, ui_url=ui_url(workflow_id, row.run_id)),
+    )
+
+
+def _shared(row: Export, company: Company, *, now: datetime, soap_url: str) -> dict[str, Any]:
+    state = ExportState(row.state)
+    detail = row.detail
+    if state is ExportState.QUEUED:
+        detail = f"{detail.rstrip('.') or 'Waiting for the Web Connector'}. {_contact(company, now, soap_url)}"
+    return {
+        "company_id": row.company_id,
+        "kind": row.kind,
+        "document_id": row.document_id,
+        "number": row.number,
+        "state": state,
+        "status": state.status,
+        "detail": detail,
+        "ref_number": row.ref_number,
+        "quickbooks": row.quickbooks,
+        "error": row.error,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _contact(company: Company, now: datetime, soap_url: str) -> str:
+    """Say when the Web Connector was last seen, and what to check when it should have called by now."""
+    if company.last_seen_at is None:
+        seen = (
+            "The Web Connector of this company has never called: check that the .qwc file was added on the QuickBooks "
+            f"PC, that its password is stored, that Auto-Run is ticked and that the PC reaches {soap_url}."
+        )
+    else:
+        seen = f"The Web Connector was last seen at {company.last_seen_at:%Y-%m-%d %H:%M} UTC."
+    match connection_state(company, now):
+        case ConnectionState.PAUSED:
+            return f"{seen} The company is paused: nothing is sent until somebody resumes it."
+        case ConnectionState.REFUSED:
+            return f"{seen} The connection is refused; the company's `problem` says why."
+        case ConnectionState.STALE:
+            return (
+                f"{seen} It calls every {company.run_every_minutes} minutes, so it is late: check that the PC is on, "
+                "that the Web Connector runs and that Auto-Run is ticked."
+            )
+        case _:
+            return seen

@@ -1,0 +1,179 @@
+"""Exports: sending documents, looking at them, retrying and cancelling."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter, Body, Path, Query
+from starlette.responses import Response
+
+from mapping.issues import Owner
+from store import exports
+from store.exports import ExportFilter
+from tms_api import exporting
+from tms_api.companies import CompanyPath, require_company
+from tms_api.export_models import (
+    CancelRequest,
+    ExportList,
+    ExportPanel,
+    NewExport,
+    Preview,
+    PreviewRequest,
+    RetryRequest,
+    panel_view,
+    summary_view,
+)
+from tms_api.exporting import Accepted, require_export
+from tms_api.problems import ProblemError, documented
+from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
+from tms_api.services import ApiServices, ExportNotRunningError, Services
+from workflows.contracts import ExportState
+
+DOCUMENT_KEY_PATTERN = r"^[A-Za-z0-9_.\-]+$"
+
+Kind = Literal["invoice", "carrier_bill"]
+KindPath = Annotated[Kind, Path(description="Kind of document.")]
+DocumentPath = Annotated[
+    str,
+    Path(min_length=1, max_length=64, pattern=DOCUMENT_KEY_PATTERN, description="Id of the document in the TMS."),
+]
+Status = Literal["Pending", "Successful", "Failed", "Cancelled"]
+
+router = APIRouter(
+    prefix="/v1/companies/{company}/exports",
+    tags=["exports"],
+    route_class=KeyedRoute,
+    dependencies=[SHOWN_IN_OPENAPI],
+    responses=documented(400, 401, 404, 413, 422, 500, 503),
+)
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={
+        200: {"model": ExportPanel, "description": "The same document again: the same export."},
+        **documented(409),
+    },
+)
+async def create_export(company: CompanyPath, body: NewExport, services: Services, response: Response) -> ExportPanel:
+    """Export a document. The same document again is the same export; after a failure it is tried again."""
+    accepted = await to_thread.run_sync(
+        lambda: exporting.accept(services, company, body.document, confirmed_absent=body.confirm_not_in_quickbooks)
+    )
+    if not accepted.is_new:
+        response.status_code = 200
+    return await _started(services, company, accepted)
+
+
+@router.post("/preview")
+def preview_export(company: CompanyPath, body: PreviewRequest, services: Services) -> Preview:
+    """Show what an export would send to QuickBooks, or every reason why it cannot; sends nothing."""
+    return exporting.preview(services, company, body.document)
+
+
+@router.get("")
+def list_exports(
+    company: CompanyPath,
+    services: Services,
+    state: Annotated[ExportState | None, Query(description="Only this state.")] = None,
+    status: Annotated[Status | None, Query(description="Only this status.")] = None,
+    kind: Annotated[Kind | None, Query(description="Only this kind of document.")] = None,
+    number: Annotated[
+        str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only this number, as the TMS has it.")
+    ] = None,
+    owner: Annotated[Owner | None, Query(description="Only failures that this owner can mend.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Exports on a page.")] = 50,
+    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="From the page before.")] = None,
+) -> ExportList:
+    """List exports, newest first."""
+    wanted = ExportFilter(
+        company_id=company,
+        states=_states(state, status),
+        kind=kind,
+        number=number,
+        owner=owner,
+    )
+    with services.database.transaction() as session:
+        company_row = require_company(session, company)
+        before_id = int(cursor) if cursor else None
+        rows = exports.list_exports(session, wanted, before_id=before_id, limit=limit + 1)
+    now = services.clock()
+    items = [summary_view(row, company_row, now=now, soap_url=services.public_soap_url) for row in rows[:limit]]
+    return ExportList(items=items, cursor=str(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+@router.get("/{kind}/{document_id}")
+def get_export(company: CompanyPath, kind: KindPath, document_id: DocumentPath, services: Services) -> ExportPanel:
+    """Show the Data Panel of one export."""
+    return _panel(services, company, kind, document_id)
+
+
+@router.post("/{kind}/{document_id}/retry", status_code=202, responses=documented(409))
+async def retry_export(
+    company: CompanyPath,
+    kind: KindPath,
+    document_id: DocumentPath,
+    services: Services,
+    body: Annotated[RetryRequest | None, Body()] = None,
+) -> ExportPanel:
+    """Try a Failed or Cancelled export again, with the document as it was handed over last."""
+    confirmed = body is not None and body.confirm_not_in_quickbooks
+    accepted = await to_thread.run_sync(
+        lambda: exporting.prepare_retry(services, company, kind, document_id, confirmed_absent=confirmed)
+    )
+    return await _started(services, company, accepted)
+
+
+@router.post("/{kind}/{document_id}/cancel", status_code=202, responses=documented(409))
+async def cancel_export(
+    company: CompanyPath,
+    kind: KindPath,
+    document_id: DocumentPath,
+    services: Services,
+    body: Annotated[CancelRequest | None, Body()] = None,
+) -> ExportPanel:
+    """Ask an export to end before it is sent. The state says whether it was in time."""
+    workflow_id = await to_thread.run_sync(exporting.check_cancel, services, company, kind, document_id)
+    try:
+        await services.exporter.cancel(workflow_id, body.reason if body else "")
+    except ExportNotRunningError as error:
+        raise ProblemError(
+            409, "not_running", "The export has ended, or was never started; sending the document again starts it."
+        ) from error
+    return await to_thread.run_sync(_panel, services, company, kind, document_id)
+
+
+async def _started(services: ApiServices, company: str, accepted: Accepted) -> ExportPanel:
+    start = accepted.start
+    if start is not None and start.after_run is not None:
+        await services.exporter.start(start.inp, start.workflow_id, start.summary, after_run=start.after_run)
+    elif start is not None:
+        await services.exporter.start(start.inp, start.workflow_id, start.summary)
+    return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
+
+
+def _panel(services: ApiServices, company: str, kind: str, document_id: str) -> ExportPanel:
+    with services.database.transaction() as session:
+        company_row = require_company(session, company)
+        row = require_export(session, company, kind, document_id)
+        entries = exports.timeline(session, row.id)
+    return panel_view(
+        row,
+        company_row,
+        entries,
+        now=services.clock(),
+        soap_url=services.public_soap_url,
+        ui_url=services.temporal_ui_url,
+    )
+
+
+def _states(state: ExportState | None, status: Status | None) -> list[str] | None:
+    if state is None and status is None:
+        return None
+    return [
+        known.value
+        for known in ExportState
+        if (state is None or known is state) and (status is None or known.status == status)
+    ]

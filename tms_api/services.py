@@ -1,0 +1,65 @@
+"""What the API needs from outside, handed over once by whoever builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from store.engine import Database
+from store.tables import Company
+from workflows.contracts import ExportInput
+
+
+class TemporalUnreachableError(Exception):
+    """Temporal did not take the call; the caller may repeat it."""
+
+
+class ExportNotRunningError(Exception):
+    """No workflow of this export is running."""
+
+
+class Exporter(Protocol):
+    """Starts and cancels export workflows. Both raise `TemporalUnreachableError`; repeating either is harmless."""
+
+    async def start(self, inp: ExportInput, workflow_id: str, summary: str, *, after_run: str | None = None) -> None:
+        """Start the export unless it runs or has succeeded.
+
+        `after_run` is the run that is known to have ended: if Temporal still holds it open, the start waits for its
+        end instead of taking it for the new run.
+        """
+
+    async def cancel(self, workflow_id: str, reason: str) -> None:
+        """Ask the export to end before it is sent; raises `ExportNotRunningError` when there is none."""
+
+    async def reachable(self) -> bool:
+        """Say whether Temporal answers; never raises."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiServices:
+    """Everything that the API works with. One registry serves one application."""
+
+    database: Database
+    exporter: Exporter
+    qwc_file: Callable[[Company], str]
+    """Writes the .qwc file of a company."""
+    clock: Callable[[], datetime]
+    """Aware UTC time."""
+    public_soap_url: str
+    """Where Web Connectors call; named in advice."""
+    temporal_ui_url: Callable[[str, str | None], str]
+    """Gives the page of a workflow from its id and, when known, its run id."""
+    registry: CollectorRegistry
+
+
+def services_of(request: Request) -> ApiServices:
+    """Give the services of the application that serves this request."""
+    return cast("ApiServices", request.app.state.services)
+
+
+Services = Annotated[ApiServices, Depends(services_of)]
