@@ -121,8 +121,10 @@ def _charset(body: bytes, content_type: str) -> str | None:
 
     A byte order mark outranks both, and a charset that nobody knows is no reason to refuse a readable document.
     """
-    if body.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return None
+    if body.startswith(codecs.BOM_UTF8):
+        return "utf-8"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
     message = Message()
     message["Content-Type"] = content_type or "text/xml"
     charset = message.get_content_charset()

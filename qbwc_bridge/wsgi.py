@@ -30,6 +30,7 @@ HEALTH = "/healthz"
 BODY_BYTES_MAX = 16 << 20
 
 _CHUNK = 1 << 16
+_DISCARDED_BYTES_MAX = 64 << 20
 _LONGEST_COMPANY = 200
 _XML = "text/xml; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -133,6 +134,7 @@ def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:
             raise Refusal("The Content-Length is not a number.")
         remaining = int(declared)
         if remaining > limit:
+            _discard(environ)
             raise Refusal("The request is too large.")
     elif environ.get("wsgi.input_terminated"):
         remaining = limit + 1  # one more than allowed shows that there is too much
@@ -147,8 +149,22 @@ def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:
         remaining -= len(chunk)
     body = b"".join(chunks)
     if len(body) > limit:
+        _discard(environ)
         raise Refusal("The request is too large.")
     return body
+
+
+def _discard(environ: WSGIEnvironment) -> None:
+    """Read on and forget, within bounds: a client that is still sending would see a reset instead of the fault."""
+    if "100-continue" in str(environ.get("HTTP_EXPECT", "")).lower():
+        return  # such a client waits with the body, and reading would invite it
+    declared = str(environ.get("CONTENT_LENGTH") or "")
+    remaining = min(int(declared), _DISCARDED_BYTES_MAX) if declared else _DISCARDED_BYTES_MAX
+    while remaining > 0:
+        chunk = environ["wsgi.input"].read(min(_CHUNK, remaining))
+        if not chunk:
+            return
+        remaining -= len(chunk)
 
 
 def _endpoint_page(environ: WSGIEnvironment, public_url: str) -> Reply:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from workflows.search_attributes import at_start
 
 TRANSACTION = Transaction(txn_id="C5-1417118624", edit_sequence="1417118624", ref_number="INV-1", txn_number="7")
 MAX_EVENTS = 20
+HISTORIES = Path(__file__).parents[1] / "replay" / "histories"
 
 
 class Exporting:
@@ -111,6 +114,14 @@ async def exporting(temporal: WorkflowEnvironment, database: Database) -> AsyncI
         yield Exporting(temporal, database, task_queue)
 
 
+async def remember(handle: WorkflowHandle[Any, Any], name: str) -> int:
+    """Give the number of events; with QBD_SAVE_HISTORIES set, keep the history for the replay tests."""
+    history = await handle.fetch_history()
+    if os.environ.get("QBD_SAVE_HISTORIES"):
+        (HISTORIES / f"{name}.json").write_text(history.to_json())
+    return len(history.events)
+
+
 async def succeed(ex: Exporting, handle: WorkflowHandle[Any, Any], document: dict[str, Any]) -> None:
     """Play the bridge to the good end."""
     row = await ex.until(document, ExportState.QUEUED)
@@ -126,8 +137,7 @@ async def test_a_successful_export_goes_through_every_state_within_the_event_bud
     handle = await exporting.start(document)
     await succeed(exporting, handle, document)
     assert await handle.result() == TRANSACTION
-    history = await handle.fetch_history()
-    assert len(history.events) <= MAX_EVENTS
+    assert await remember(handle, "successful") <= MAX_EVENTS
     row = exporting.row(document)
     assert row.state == ExportState.SUCCESSFUL
     assert row.quickbooks["txn_id"] == TRANSACTION.txn_id
@@ -156,6 +166,7 @@ async def test_a_document_that_cannot_be_mapped_fails_with_every_reason(exportin
     handle = await exporting.start(document)
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
+    await remember(handle, "not_mapped")
     cause = caught.value.cause
     assert isinstance(cause, ApplicationError)
     assert cause.type == contracts.FAILURE_TYPE
@@ -185,6 +196,7 @@ async def test_quickbooks_refusal_fails_the_workflow_and_a_new_start_is_a_new_at
     await handle.signal(contracts.SIGNAL_OUTCOME, outcome)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
+    await remember(handle, "refused")
     assert exporting.row(document).error["code"] == "3140"
     again = await exporting.start(document)
     await succeed(exporting, again, document)
@@ -226,6 +238,7 @@ async def test_a_requeued_export_waits_again_and_arrives_later(exporting: Export
     assert row.detail == "A form is open in QuickBooks"
     await handle.signal(contracts.SIGNAL_OUTCOME, Outcome(request_id=request_id, key="end", transaction=TRANSACTION))
     await handle.result()
+    await remember(handle, "requeued")
 
 
 async def test_a_cancellation_before_sent_takes_the_request_out_of_the_queue(exporting: Exporting) -> None:
@@ -238,6 +251,7 @@ async def test_a_cancellation_before_sent_takes_the_request_out_of_the_queue(exp
         await handle.result()
     assert isinstance(caught.value.cause, CancelledError)
     assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
+    await remember(handle, "cancelled")
     assert exporting.row(document).state == ExportState.CANCELLED
     with exporting.database.transaction() as session:
         assert queue.count_waiting(session, exporting.company) == 0
@@ -257,6 +271,7 @@ async def test_a_cancellation_after_sent_changes_nothing(exporting: Exporting) -
     await handle.cancel()
     await handle.signal(contracts.SIGNAL_OUTCOME, Outcome(request_id=request_id, key="end", transaction=TRANSACTION))
     assert await handle.result() == TRANSACTION
+    await remember(handle, "cancelled_too_late")
     assert exporting.row(document).state == ExportState.SUCCESSFUL
 
 

@@ -1,0 +1,101 @@
+"""The relay delivers the outbox to a real Temporal server: in order, once Temporal is there, and never twice as two."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from qbwc_bridge.relay import Relay
+from store import outbox
+from store.engine import Database
+from tests.support import stores
+
+
+@workflow.defn(name="Listener", sandboxed=False)
+class Listener:
+    """Collects what it is told until it has enough."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    @workflow.run
+    async def run(self, wanted: int) -> list[int]:
+        await workflow.wait_condition(lambda: len(self.heard) >= wanted)
+        return self.heard
+
+    @workflow.signal(name="tell")
+    def tell(self, payload: dict[str, int]) -> None:
+        self.heard.append(payload["n"])
+
+
+def a_relay(database: Database, client: Client, clock: stores.Clock, holder: str = "one") -> Relay:
+    async def connect() -> Client:
+        return client
+
+    return Relay(database, connect, clock=clock, holder=holder)
+
+
+def put(database: Database, clock: stores.Clock, workflow_id: str, numbers: range) -> None:
+    for number in numbers:
+        with database.transaction() as session:
+            outbox.add_signal(session, workflow_id=workflow_id, signal="tell", payload={"n": number}, at=clock.now)
+
+
+async def test_signals_arrive_in_order_and_late_ones_are_settled(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """Fifty signals to one workflow keep their order; one to a workflow that never was is noted, not retried."""
+    relay = a_relay(database, temporal.client, clock)
+    async with Worker(temporal.client, task_queue="listen", workflows=[Listener]):
+        handle = await temporal.client.start_workflow("Listener", 50, id="listener-1", task_queue="listen")
+        put(database, clock, "listener-1", range(50))
+        put(database, clock, "never-was", range(1))
+        assert await relay.deliver_once(temporal.client) == 51
+        assert await handle.result() == list(range(50))
+    with database.transaction() as session:
+        assert outbox.count_undelivered(session) == 0
+
+
+async def test_only_the_holder_of_the_lease_delivers(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """A second relay stands by until the lease has run out."""
+    put(database, clock, "nobody", range(1))
+    first = a_relay(database, temporal.client, clock, "first")
+    second = a_relay(database, temporal.client, clock, "second")
+    assert await first.deliver_once(temporal.client) == 1
+    put(database, clock, "nobody", range(1))
+    assert await second.deliver_once(temporal.client) == 0
+    clock.forward(minutes=1)
+    assert await second.deliver_once(temporal.client) == 1
+
+
+async def test_while_temporal_is_away_signals_wait_and_arrive_afterwards(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """Nothing is marked delivered that Temporal did not take."""
+    from tests.conftest import temporal_binary
+
+    other = await WorkflowEnvironment.start_local(dev_server_existing_path=temporal_binary())
+    gone = other.client
+    await other.shutdown()
+    put(database, clock, "listener-2", range(3))
+    relay = a_relay(database, gone, clock)
+    with pytest.raises(RPCError):
+        async with asyncio.timeout(30):
+            await relay.deliver_once(gone)
+    with database.transaction() as session:
+        assert outbox.count_undelivered(session) == 3
+    async with Worker(temporal.client, task_queue="listen", workflows=[Listener]):
+        handle = await temporal.client.start_workflow(
+            "Listener", 3, id="listener-2", task_queue="listen", run_timeout=timedelta(seconds=30)
+        )
+        assert await relay.deliver_once(temporal.client) == 3
+        assert await handle.result() == [0, 1, 2]
