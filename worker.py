@@ -1,8 +1,11 @@
-"""Starts the Temporal worker: `python worker.py` (or `./qbd worker`). Ends on SIGTERM after the work in hand."""
+"""Starts the Temporal worker: `python worker.py` is the same as `./qbd worker`. It ends on SIGTERM."""
 
 from __future__ import annotations
 
-from ops.worker_process import main
+import sys
+
+from ops.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.argv[1:] = ["worker"]
+    raise SystemExit(main())

@@ -67,7 +67,7 @@ def demo(
     """Run everything once with a simulated QuickBooks: sample documents in, a table of results out."""
     from ops.demo import run_demo  # noqa: PLC0415
 
-    raise typer.Exit(run_demo(_settings(), os.environ, keep=keep))
+    raise typer.Exit(run_demo(os.environ, keep=keep))
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import functools
 import signal
@@ -163,15 +162,17 @@ def addresses(settings: Settings, environ: Mapping[str, str]) -> Sequence[str]:
     )
 
 
-async def until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work until it ends, or SIGTERM or SIGINT comes; then cancel it and wait for its end."""
+async def until_signal(work: Coroutine[Any, Any, None]) -> bool:
+    """Run the work until it ends, or SIGTERM or SIGINT comes, which cancels it. Say whether it ended by itself."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await task
+    except asyncio.CancelledError:
+        return False
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+    return True

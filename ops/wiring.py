@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import secrets as randomness
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -120,7 +120,8 @@ def bridge_wsgi() -> WSGIApplication:
     dispatcher = Dispatcher(database, limits=limits, clock=now, new_id=new_id)
     relay = Relay(database, client_factory(settings), clock=now, holder=holder_name())
     relay.start()
-    atexit.register(relay.stop)
+    # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
+    Finalize(None, relay.stop, exitpriority=1)
     return build_wsgi(dispatcher, public_url=settings.app_origin, support_page=lambda _company: SUPPORT_TEXT)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from .errors import QuickBooksError
 from .faults import Faults, Switches
@@ -29,7 +29,6 @@ from .records import (
 from .session import Session
 
 Clock = Callable[[], datetime]
-Entry = TypeVar("Entry", bound=ListObject)
 
 
 class CompanyFile:
@@ -310,14 +309,15 @@ class CompanyFile:
                 below.full_name = entry.full_name + below.full_name[len(old) :]
 
     def remove_entry(self, list_id: str) -> None:
-        """An entry disappears, as by deletion or a merge (qbxml.md 4.4)."""
-        state = self.state
-        state.customers = [entry for entry in state.customers if entry.list_id != list_id]
-        state.vendors = [entry for entry in state.vendors if entry.list_id != list_id]
-        state.items = [entry for entry in state.items if entry.list_id != list_id]
-        state.accounts = [entry for entry in state.accounts if entry.list_id != list_id]
-        state.terms = [entry for entry in state.terms if entry.list_id != list_id]
-        state.classes = [entry for entry in state.classes if entry.list_id != list_id]
+        """An entry disappears with what is below it, as by deletion or a merge (qbxml.md 4.4)."""
+        gone, state = self.entry(list_id), self.state
+        for name in ("customers", "vendors", "items", "accounts", "terms", "classes", "tax_codes", "templates"):
+            kept = [
+                entry
+                for entry in getattr(state, name)
+                if type(entry) is not type(gone) or not f"{entry.full_name}:".startswith(f"{gone.full_name}:")
+            ]
+            setattr(state, name, kept)
 
     def edit_transaction(self, txn_id: str, **fields: Any) -> Posted:
         """A user changes fields of a posted transaction, named as in the ledger."""

@@ -10,6 +10,12 @@ from .tables import SUPPORTED_VERSIONS
 if TYPE_CHECKING:
     from .company import CompanyFile
 
+_LISTS_WITH_CAPACITY = (
+    *("Account", "BillingRate", "Class", "CustomerMsg", "CustomerType", "Entity", "Item", "JobType", "PaymentMethod"),
+    *("PayrollItem", "PriceLevel", "SalesRep", "SalesTaxCode", "ShipMethod", "Template", "Terms", "ToDo", "Vehicle"),
+    "VendorType",
+)
+
 
 def host(with_capacity: bool) -> etree._Element:
     """HostRet of the product that is played."""
@@ -24,8 +30,8 @@ def host(with_capacity: bool) -> etree._Element:
     put(ret, "QBFileMode", "SingleUser")
     if with_capacity:
         lists = etree.SubElement(ret, "ListMetaData")
-        for name in ("AccountMetaData", "CustomerMetaData", "VendorMetaData"):
-            put(etree.SubElement(lists, name), "MaxCapacity", 1000000)
+        for name in _LISTS_WITH_CAPACITY:
+            put(etree.SubElement(lists, f"{name}MetaData"), "MaxCapacity", 1000000)
     return ret
 
 
@@ -84,7 +90,7 @@ def preferences(file: "CompanyFile") -> etree._Element:
         IsUsingAccountNumbers=chosen.account_numbers,
         IsRequiringAccounts=chosen.requires_accounts,
         IsUsingClassTracking=chosen.class_tracking,
-        AssignClassesTo="Transactions" if chosen.class_tracking else None,
+        AssignClassesTo="Items" if chosen.class_tracking else None,
         IsUsingAuditTrail=True,
         IsAssigningJournalEntryNumbers=True,
         ClosingDate=chosen.closing_date,

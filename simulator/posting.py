@@ -47,7 +47,7 @@ def post(company: "CompanyFile", element: etree._Element) -> Posted:
     entry.edit_sequence = str(stamp)
     company.state.txn_number += 1
     entry.txn_number = company.state.txn_number
-    if isinstance(entry, Invoice) and entry.ref_number and entry.ref_number.isdigit():
+    if isinstance(entry, Invoice) and entry.ref_number and entry.ref_number.isdecimal():
         company.state.next_invoice_number = str(int(entry.ref_number) + 1)
     company.state.ledger.append(entry)
     return entry

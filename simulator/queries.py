@@ -214,6 +214,6 @@ def _number_fits(number: str, element: etree._Element) -> bool:
         return True
     low, high = bounds.findtext("FromRefNumber") or "", bounds.findtext("ToRefNumber") or ""
     # Numbers are compared as numbers only when all of them are digits (qbxml.md 4.5).
-    if all(text.isdigit() for text in (number, *filter(None, (low, high)))):
+    if all(text.isdecimal() for text in (number, *filter(None, (low, high)))):
         return (not low or int(low) <= int(number)) and (not high or int(number) <= int(high))
     return low.lower() <= number.lower() and (not high or number.lower() <= high.lower())

@@ -56,6 +56,8 @@ def read_document(
     if root.tag != "QBXML" or len(sets) != 1 or sets[0].tag != "QBXMLMsgsRq" or root.attrib:
         raise _refused()
     message_set = sets[0]
+    if _stray_text(root) or _stray_text(message_set):
+        raise _refused()
     attributes = {str(name): str(value) for name, value in message_set.attrib.items()}
     on_error, data = attributes.get("onError"), attributes.get("responseData", "includeAll")
     # rollbackOnError is in the schema, yet QuickBooks refuses it (qbxml.md 1.2).
@@ -108,6 +110,10 @@ def _declared_version(root: etree._Element) -> str:
     raise _refused()
 
 
+def _stray_text(element: etree._Element) -> bool:
+    return any((part or "").strip() for part in (element.text, *(child.tail for child in element)))
+
+
 def _judge_request(element: etree._Element, version: tuple[int, int]) -> None:
     model = REQUESTS.get(str(element.tag))
     if model is None or {str(name) for name in element.attrib} - attributes_of(str(element.tag)):
@@ -120,9 +126,8 @@ def _judge_request(element: etree._Element, version: tuple[int, int]) -> None:
 
 
 def _judge_content(element: etree._Element, model: Model, version: tuple[int, int]) -> None:
-    stray = [element.text or "", *(child.tail or "" for child in element)]
     names = [child.tag if isinstance(child.tag, str) else "?" for child in element]
-    if any(part.strip() for part in stray) or not model.accepts(names, version):
+    if _stray_text(element) or not model.accepts(names, version):
         raise _refused()
     for child in element:
         inner = model.fields[str(child.tag)]

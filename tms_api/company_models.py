@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from mapping.rules import RefNumberRule
 from store.tables import Company
-from tms_api.releases import Release, read_release
+from tms_api.releases import note_on, read_release
 
 STALE_AFTER_INTERVALS = 3
 """A PC that sleeps over lunch is no news; three missed polls are."""
@@ -34,12 +34,11 @@ CompanyId = Annotated[
     StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.\-]+$"),
     AfterValidator(_not_dots),
 ]
+# The last annotation runs first: the control characters are looked for before anything is stripped.
 Name = Annotated[
-    str,
-    BeforeValidator(_one_line),
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_one_line)
 ]
-CompanyFile = Annotated[str, BeforeValidator(_one_line), StringConstraints(strip_whitespace=True, max_length=1000)]
+CompanyFile = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), BeforeValidator(_one_line)]
 ReleaseText = Annotated[str, AfterValidator(lambda text: read_release(text).text)]
 Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
 
@@ -129,7 +128,7 @@ class CompanyView(BaseModel):
     qwc_url: str = Field(description="Where the .qwc file is.")
     soap_url: str = Field(description="Where the Web Connector calls.")
     connection: ConnectionView = Field(description="How the Web Connector fares.")
-    queue: QueueView = Field(description="How much is under way.")
+    queue: QueueView = Field(description="How many requests are under way.")
     notes: list[str] = Field(description="What is worth knowing about this company's release.")
     created_at: datetime = Field(description="When it was connected.")
 
@@ -172,7 +171,7 @@ def company_view(
     company: Company, *, now: datetime, waiting: int, in_flight: int, qwc_url: str, soap_url: str
 ) -> CompanyView:
     """Show a company."""
-    release: Release = read_release(company.quickbooks_release)
+    note = note_on(company.quickbooks_release)
     return CompanyView(
         id=company.id,
         name=company.name,
@@ -199,6 +198,6 @@ def company_view(
             problem=company.problem,
         ),
         queue=QueueView(waiting=waiting, in_flight=in_flight),
-        notes=[release.note] if release.note else [],
+        notes=[note] if note else [],
         created_at=company.created_at,
     )

@@ -11,7 +11,7 @@ from mapping.issues import Issue
 from mapping.rules import CompanyMapping, parse_mapping
 from store.tables import Company
 from tms_api.companies import CompanyPath, require_company
-from tms_api.posted import PostedMapping
+from tms_api.posted import JsonObject, PostedMapping
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
 from tms_api.services import Services
@@ -64,7 +64,7 @@ def put_entry(
     key: Key,
     services: Services,
     body: Annotated[
-        dict[str, Any],
+        JsonObject,
         Body(
             description="A target `{list_id, full_name}`; in `charges` and `defaults` an object of targets.",
             examples=[{"full_name": "Cafe Rio Foods"}],

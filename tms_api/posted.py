@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -27,5 +28,17 @@ class Describes:
         return handler(self._shown.core_schema)
 
 
-PostedDocument = Annotated[dict[str, Any], Describes(Document)]
-PostedMapping = Annotated[dict[str, Any], Describes(CompanyMapping)]
+def _storable(data: dict[str, Any]) -> dict[str, Any]:
+    # Python reads more than JSON may hold; what cannot be written again can neither be stored nor be quoted.
+    try:
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair, which is no character") from None
+    except ValueError:
+        raise ValueError("it holds NaN or Infinity, which are no JSON numbers") from None
+    return data
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+PostedDocument = Annotated[JsonObject, Describes(Document)]
+PostedMapping = Annotated[JsonObject, Describes(CompanyMapping)]

@@ -16,8 +16,8 @@ RELEASE_LENGTH_MAX = 20
 
 _RELEASE = re.compile(
     r"(?:intuit )?(?:quickbooks )?(?:desktop )?"
-    r"(?:(?:pro|premier|enterprise|accountant)(?: plus| solutions| accountant)* )?"
-    r"v?(?P<year>20[0-9]{2}|[0-9]{2})(?:\.[0-9]{1,2})?(?: ?r[0-9]{1,3})?",
+    r"(?:(?P<edition>pro|premier|enterprise|accountant)(?: plus| solutions| accountant)* )?"
+    r"(?P<version>(?P<year>20[0-9]{2}|[0-9]{2})(?:\.[0-9]{1,2})?)(?: ?r[0-9]{1,3})?",
     re.IGNORECASE,
 )
 
@@ -31,7 +31,7 @@ class Release:
     """A release that can be connected."""
 
     text: str
-    """As the user wrote it, with single spaces."""
+    """As the user wrote it, with single spaces; only edition and version when that is long."""
     year: int
     note: str | None
     """What the user should know about it."""
@@ -41,7 +41,7 @@ def read_release(text: str) -> Release:
     """Read "2024", "24.0" or "Enterprise 24.0"; raises `ReleaseRefusedError`."""
     cleaned = " ".join(text.split())
     match = _RELEASE.fullmatch(cleaned)
-    if match is None or len(cleaned) > RELEASE_LENGTH_MAX:
+    if match is None:
         raise ReleaseRefusedError(
             "it is not a release of QuickBooks Desktop for Windows such as 2024 or Enterprise 24.0"
         )
@@ -57,4 +57,14 @@ def read_release(text: str) -> Release:
             f"This release is newer than the newest one this was tried with ({NEWEST_KNOWN_YEAR}); "
             "QuickBooks has so far kept accepting older qbXML."
         )
+    if len(cleaned) > RELEASE_LENGTH_MAX:
+        cleaned = f"{(match['edition'] or '').capitalize()} {match['version']}".strip()
     return Release(text=cleaned, year=year, note=note)
+
+
+def note_on(stored: str) -> str | None:
+    """Say what the user should know about a release that was accepted once, perhaps years ago."""
+    try:
+        return read_release(stored).note
+    except ReleaseRefusedError as error:
+        return f"The release {stored} would not be accepted today: {error}."

@@ -12,7 +12,7 @@ import structlog
 from store import secrets
 from store.tables import Company
 from tms_api.companies import username_for
-from tms_api.releases import ReleaseRefusedError, read_release
+from tms_api.releases import ReleaseRefusedError, note_on, read_release
 
 from .conftest import NOW, World
 
@@ -86,9 +86,7 @@ async def test_qwc_is_an_attachment_that_stays_the_same(world: World) -> None:
 async def test_duplicate_id_is_refused(world: World) -> None:
     """A second company with the same id is a conflict and changes nothing."""
     await world.connect()
-    answer = await world.http.post(
-        "/v1/companies", json={"id": "acme", "name": "Other", "quickbooks_release": "2024"}
-    )
+    answer = await world.http.post("/v1/companies", json={"id": "acme", "name": "Other", "quickbooks_release": "2024"})
     assert (answer.status_code, answer.json()["code"]) == (409, "company_exists")
     assert _row(world).name == "Acme Logistics LLC"
 
@@ -134,7 +132,8 @@ async def test_bad_company_is_refused(world: World, changes: dict[str, Any], pat
         ("2024", 2024),
         ("24.0", 2024),
         ("Enterprise 24.0", 2024),
-        ("QuickBooks Desktop Premier Plus 2024", None),
+        ("QuickBooks Desktop Premier Plus 2024", 2024),
+        ("QuickBooks for Mac 2024", None),
         ("Pro Plus 2024", 2024),
         ("enterprise  24.0 R3", 2024),
         ("2026", 2026),
@@ -148,6 +147,8 @@ def test_releases(text: str, year: int | None) -> None:
         return
     release = read_release(text)
     assert release.year == year
+    assert len(release.text) <= 20
+    assert read_release(release.text).year == year
     assert (release.note is not None) == (year > 2024)
 
 
@@ -231,3 +232,12 @@ def test_user_names_fit_and_differ() -> None:
     names = {username_for("a" * 63 + end) for end in "bc"}
     assert len(names) == 2
     assert all(len(name) <= 64 for name in names)
+
+
+async def test_an_outdated_release_is_still_shown(world: World) -> None:
+    """A company that was connected years ago can be looked at, with a note."""
+    await world.connect()
+    _set(world, quickbooks_release="2021")
+    [note] = (await world.http.get("/v1/companies/acme")).json()["notes"]
+    assert "2021" in note
+    assert note == note_on("2021")

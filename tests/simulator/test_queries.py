@@ -45,9 +45,7 @@ def test_the_modified_range_is_inclusive_and_local(desk, clock):
     desk.company.rename(customer.list_id, "Cafe Rio Brands")
 
     def since(moment):
-        return names(
-            desk.one(f"<CustomerQueryRq><FromModifiedDate>{moment}</FromModifiedDate></CustomerQueryRq>")
-        )
+        return names(desk.one(f"<CustomerQueryRq><FromModifiedDate>{moment}</FromModifiedDate></CustomerQueryRq>"))
 
     assert since("2026-07-01T10:30:00") == since("2026-07-01T10:30:00-08:00") == ["Cafe Rio Brands"]
     assert since("2026-07-01T10:30:01") == []
@@ -60,7 +58,9 @@ def test_item_query_mixes_kinds(desk):
         *("ItemServiceRet", "ItemNonInventoryRet", "ItemOtherChargeRet", "ItemDiscountRet", "ItemSalesTaxRet"),
     }
     two_sided = desk.one("<ItemQueryRq><FullName>Carrier Linehaul</FullName></ItemQueryRq>")
-    assert two_sided.findtext("ItemServiceRet/SalesAndPurchase/ExpenseAccountRef/FullName") == "Purchased Transportation"
+    assert (
+        two_sided.findtext("ItemServiceRet/SalesAndPurchase/ExpenseAccountRef/FullName") == "Purchased Transportation"
+    )
 
 
 def test_accounts_by_type(desk):

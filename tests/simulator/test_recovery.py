@@ -186,7 +186,9 @@ def test_what_users_do_by_hand(desk, invoice, clock):
     desk.company.set_active(customer.list_id, False)
     assert desk.one(invoice()).get("statusCode") == "3140"
     desk.company.remove_entry(customer.list_id)
-    assert desk.one(f"<CustomerQueryRq><ListID>{customer.list_id}</ListID></CustomerQueryRq>").get("statusCode") == "500"
+    assert (
+        desk.one(f"<CustomerQueryRq><ListID>{customer.list_id}</ListID></CustomerQueryRq>").get("statusCode") == "500"
+    )
 
 
 def test_renaming_a_customer_moves_its_jobs(company):
