@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from temporalio import activity
 
 from mapping.dispatch import map_document
-from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
+from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
 from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
-from mapping.rules import CompanyMapping, CompanyRules
+from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
 from store import exports, queue
 from store.companies import company
@@ -146,20 +146,15 @@ class ExportActivities:
     def _queue(
         self, session: Session, owner: Company, row: Export, inp: PrepareInput, document: Invoice | CarrierBill
     ) -> Prepared:
-        party = document.carrier.id if isinstance(document, CarrierBill) else ""
-
-        def taken(ref_number: str) -> bool:
-            return exports.is_ref_number_taken(
-                session,
-                company_id=owner.id,
-                kind=document.kind,
-                party_id=party,
-                ref_number=ref_number,
-                document_id=document.id,
-            )
-
+        rules = rules_for(owner.mapping, country=owner.country, ref_number_rule=owner.ref_number_rule)
+        if isinstance(rules, list):
+            return self._refuse(session, inp, row, rules)
+        party = party_of(document)
+        taken = exports.numbers_of_others(
+            session, company_id=owner.id, kind=document.kind, party_id=party, document_id=document.id
+        )
         guid = external_guid_for(owner.id, document.kind, document.id, inp.run_id)
-        mapped = map_document(document, rules_of(owner), taken=taken, external_guid=guid)
+        mapped = map_document(document, rules, taken=taken, external_guid=guid)
         if isinstance(mapped, list):
             return self._refuse(session, inp, row, mapped)
         exports.reserve_ref_number(
@@ -243,11 +238,6 @@ class ExportActivities:
         row.owner = failure.owner if failure else None
         if transaction is not None:
             row.quickbooks = transaction.model_dump(mode="json")
-
-
-def rules_of(owner: Company) -> CompanyRules:
-    """Give a company's mapping with the settings that mapping depends on."""
-    return CompanyRules(mapping=CompanyMapping.model_validate(owner.mapping), ref_number_rule=owner.ref_number_rule)
 
 
 def failure_of(issues: list[Issue]) -> Failure:

@@ -191,6 +191,11 @@ def parse_document(data: Mapping[str, Any]) -> Invoice | CarrierBill | list[Issu
         return issues_of(error, what="document", owner=Owner.TMS_USER, skip=1)
 
 
+def party_of(document: Invoice | CarrierBill) -> str:
+    """Give whose numbers a document's number must differ from: two carriers may both have a bill 1001."""
+    return document.carrier.id if isinstance(document, CarrierBill) else ""
+
+
 def content_hash(document: Invoice | CarrierBill) -> str:
     """Hash what the document says: equal for `"1"` and `"1.00"`, for absent and null."""
     canonical = _canonical(document.model_dump(exclude_none=True))

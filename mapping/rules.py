@@ -168,3 +168,19 @@ def parse_mapping(data: Mapping[str, Any]) -> CompanyMapping | list[Issue]:
         return CompanyMapping.model_validate(dict(data))
     except ValidationError as error:
         return issues_of(error, what="mapping", owner=Owner.TMS_USER)
+
+
+def rules_for(mapping: Mapping[str, Any], *, country: str, ref_number_rule: str) -> CompanyRules | list[Issue]:
+    """Read what is stored of a company; the home currency follows from the edition's country."""
+    parsed = parse_mapping(mapping)
+    if isinstance(parsed, list):
+        return parsed
+    known = ref_number_rule in list(RefNumberRule)
+    return CompanyRules(
+        mapping=parsed,
+        home_currency=_HOME_CURRENCIES.get(country, "USD"),
+        ref_number_rule=RefNumberRule(ref_number_rule) if known else RefNumberRule.KEEP_END,
+    )
+
+
+_HOME_CURRENCIES = {"US": "USD", "CA": "CAD", "UK": "GBP"}

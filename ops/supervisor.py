@@ -6,7 +6,6 @@ Knows nothing of what the processes do. Not here: which processes make the stack
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import os
 import signal
@@ -22,6 +21,7 @@ READY_TIMEOUT_S = 30.0
 READY_POLL_S = 0.05
 STOP_TIMEOUT_S = 25.0
 """Longer than the worker's graceful shutdown of 20 s."""
+ORPHANS_TIMEOUT_S = 2.0
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
 STABLE_S = 60.0
@@ -130,6 +130,7 @@ class Supervisor:
         while True:
             if child.process is not None:
                 code = await child.process.wait()
+                await _end_session(child.process.pid)
                 ran = time.monotonic() - child.started
                 child.backoff = BACKOFF_FIRST_S if ran > STABLE_S else min(child.backoff * 2, BACKOFF_MAX_S)
                 self._tell(f"{child.part.name} ended with code {code}; starting it again in {child.backoff:.0f} s")
@@ -151,15 +152,34 @@ class Supervisor:
         try:
             await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
-            # Its whole session, which start_new_session made its own: a server's workers would outlive it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            _signal_session(process.pid, signal.SIGKILL)
+        await process.wait()
+        await _end_session(process.pid)
 
     def _last_words(self, child: _Child) -> str:
         path = self.log_file(child.part.name)
         lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
         return f"{lines[-1].strip()[:300] if lines else 'it wrote nothing'} (log: {path})"
+
+
+async def _end_session(pid: int) -> None:
+    # A server that was killed leaves its own workers behind: they would keep its port, and answer in its place.
+    deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+    alive = _signal_session(pid, signal.SIGTERM)
+    # A dead one counts as alive until it is reaped, which in some containers nobody does: so this ends by itself.
+    while alive and time.monotonic() < deadline + ORPHANS_TIMEOUT_S:
+        await asyncio.sleep(READY_POLL_S)
+        late = time.monotonic() > deadline
+        alive = _signal_session(pid, signal.SIGKILL if late else 0)
+
+
+def _signal_session(pid: int, number: int) -> bool:
+    # The group is the one that start_new_session made for this child; nothing else can be in it.
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _die_with_parent() -> None:

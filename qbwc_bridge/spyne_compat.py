@@ -20,8 +20,11 @@ _SIX = "spyne.util.six"
 
 
 def install() -> None:
-    """Load spyne's six with a working importer; does nothing on Python 3.11 or when spyne is already imported."""
-    if sys.version_info < (3, 12) or _SIX in sys.modules:
+    """Load spyne's six with a working importer; does nothing when spyne is already imported.
+
+    On 3.11 as well: the old importer still works there, but it breaks tools that ask every importer for `find_spec`.
+    """
+    if _SIX in sys.modules:
         return
     # For a top-level name, find_spec looks without importing.
     package = importlib.util.find_spec("spyne")

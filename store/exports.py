@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,20 +100,24 @@ def count_by_state(session: Session, company_id: str) -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416 rows are not pairs to the type checker
 
 
-def is_ref_number_taken(
-    session: Session, *, company_id: str, kind: str, party_id: str, ref_number: str, document_id: str
-) -> bool:
-    """Say whether another document of this company uses the number (for bills: of the same carrier)."""
-    other = session.scalar(
-        select(RefNumber.document_id).where(
-            RefNumber.company_id == company_id,
-            RefNumber.kind == kind,
-            RefNumber.party_id == party_id,
-            RefNumber.ref_number == ref_number.casefold(),
-            RefNumber.document_id != document_id,
+def numbers_of_others(
+    session: Session, *, company_id: str, kind: str, party_id: str, document_id: str
+) -> Callable[[str], bool]:
+    """Give what says whether another document of this company (for bills: of the same carrier) uses a number."""
+
+    def taken(ref_number: str) -> bool:
+        other = session.scalar(
+            select(RefNumber.document_id).where(
+                RefNumber.company_id == company_id,
+                RefNumber.kind == kind,
+                RefNumber.party_id == party_id,
+                RefNumber.ref_number == ref_number.casefold(),
+                RefNumber.document_id != document_id,
+            )
         )
-    )
-    return other is not None
+        return other is not None
+
+    return taken
 
 
 def reserve_ref_number(

@@ -40,6 +40,8 @@ def build_app(services: ApiServices) -> FastAPI:
         title="TMS to QuickBooks Desktop",
         version=VERSION,
         description=DESCRIPTION,
+        # FastAPI's pages load their scripts from a network; the document itself is at /openapi.json.
+        docs_url=None,
         redoc_url=None,
         # A redirect would be an answer that is neither a result nor a problem.
         redirect_slashes=False,

@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mapping.dispatch import map_document
-from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
+from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
-from mapping.rules import CompanyRules, RefNumberRule, parse_mapping
+from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
 from store import exports
 from store.tables import Company, Export
@@ -32,7 +32,6 @@ STARTING_AGAIN = "Starting again"
 INSERT_TRIES = 3
 """A second insert of the same document fails once and then finds the winner's row."""
 PREVIEW_RUN = "preview"
-_CURRENCIES = {"US": "USD", "CA": "CAD", "UK": "GBP"}
 _NAMES = {"invoice": "Invoice", "carrier_bill": "Carrier bill"}
 
 
@@ -121,19 +120,6 @@ def require_export(session: Session, company_id: str, kind: str, document_id: st
     if lock:
         session.refresh(row, with_for_update=True)
     return row
-
-
-def rules_of(company: Company) -> CompanyRules | list[Issue]:
-    """Give what mapping needs to know of a company."""
-    mapping = parse_mapping(company.mapping)
-    if isinstance(mapping, list):
-        return mapping
-    known = company.ref_number_rule in list(RefNumberRule)
-    return CompanyRules(
-        mapping=mapping,
-        home_currency=_CURRENCIES.get(company.country, "USD"),
-        ref_number_rule=RefNumberRule(company.ref_number_rule) if known else RefNumberRule.KEEP_END,
-    )
 
 
 def _accept(
@@ -234,21 +220,11 @@ def _not_exportable(issues: list[Issue]) -> ProblemError:
 
 
 def _map(session: Session, company: Company, document: Invoice | CarrierBill) -> Mapped | list[Issue]:
-    rules = rules_of(company)
+    rules = rules_for(company.mapping, country=company.country, ref_number_rule=company.ref_number_rule)
     if isinstance(rules, list):
         return rules
-    # Two carriers may both have a bill 1001; invoices share one row of numbers.
-    party_id = document.carrier.id if isinstance(document, CarrierBill) else ""
-
-    def taken(ref_number: str) -> bool:
-        return exports.is_ref_number_taken(
-            session,
-            company_id=company.id,
-            kind=document.kind,
-            party_id=party_id,
-            ref_number=ref_number,
-            document_id=document.id,
-        )
-
+    taken = exports.numbers_of_others(
+        session, company_id=company.id, kind=document.kind, party_id=party_of(document), document_id=document.id
+    )
     guid = external_guid_for(company.id, document.kind, document.id, PREVIEW_RUN)
     return map_document(document, rules, taken=taken, external_guid=guid)

@@ -96,3 +96,29 @@ async def test_part_that_ignores_the_signal_is_killed(tmp_path: Path, monkeypatc
     await supervised.start()
     await supervised.stop()
     assert supervised.pid("stubborn") is None
+
+
+async def test_what_a_killed_part_left_behind_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(module, "ORPHANS_TIMEOUT_S", 0.2)
+    stubborn_grandchild = (
+        "import subprocess, sys, pathlib, time\n"
+        "code = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)'\n"
+        "started = subprocess.Popen([sys.executable, '-c', code])\n"
+        "with open({log!r}, 'a') as log: log.write(str(started.pid) + ' ')\n"
+        "pathlib.Path({mark!r}).touch()\n"
+        "time.sleep(60)"
+    )
+    told: list[str] = []
+    supervised = Supervisor([[part(tmp_path, "server", stubborn_grandchild)]], tmp_path / "logs", told.append)
+    await supervised.start()
+    watching = asyncio.create_task(supervised.watch())
+    killed = supervised.pid("server")
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: "server runs again" in told)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await supervised.stop()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(killed, 0)

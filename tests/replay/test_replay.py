@@ -34,7 +34,9 @@ async def test_a_changed_history_is_noticed() -> None:
     import json
 
     history = json.loads(text)
-    events = [event for event in history["events"] if event["eventType"] != "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"]
+    events = [
+        event for event in history["events"] if event["eventType"] != "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
+    ]
     for number, event in enumerate(events, start=1):
         event["eventId"] = str(number)
     history["events"] = events
@@ -45,5 +47,10 @@ async def test_a_changed_history_is_noticed() -> None:
 def test_every_way_an_export_can_end_is_saved() -> None:
     """A folder that lost its histories would prove nothing."""
     assert {path.stem for path in HISTORIES} >= {
-        "successful", "not_mapped", "refused", "requeued", "cancelled", "cancelled_too_late",
+        "successful",
+        "not_mapped",
+        "refused",
+        "requeued",
+        "cancelled",
+        "cancelled_too_late",
     }

@@ -94,8 +94,12 @@ def an_invoice(document_id: str = "inv_1", **fields: Any) -> dict[str, Any]:
         "currency": "USD",
         "lines": [
             {
-                "id": "1", "charge": "LINEHAUL", "description": "Linehaul Dallas TX - Reno NV",
-                "quantity": "1", "rate": "1850.00", "amount": "1850.00",
+                "id": "1",
+                "charge": "LINEHAUL",
+                "description": "Linehaul Dallas TX - Reno NV",
+                "quantity": "1",
+                "rate": "1850.00",
+                "amount": "1850.00",
             },
             {"id": "2", "charge": "FUEL", "description": "Fuel surcharge", "amount": "212.50"},
         ],

@@ -1,4 +1,4 @@
-"""The bridge, its database, a Web Connector and QuickBooks in one process; SOAP goes over WSGI, Temporal is left out."""
+"""The bridge, its database, a Web Connector and QuickBooks in one process: SOAP over WSGI, no Temporal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import select
 
 from activities.exports import ExportActivities
 from qbwc_bridge.dispatcher import Dispatcher
@@ -19,7 +20,6 @@ from simulator.qwc import read_qwc
 from simulator.report import UpdateReport
 from simulator.sample_company import freight_company
 from simulator.web_connector import WebConnector
-from sqlalchemy import select
 from store import queue
 from store.engine import Database
 from store.tables import Incident, MessageSet, OutboxSignal, Request
@@ -38,9 +38,7 @@ class World:
         self.clock = clock
         self._runs = itertools.count(1)
         stores.add_company(database)
-        self.dispatcher = Dispatcher(
-            database, limits=limits or Limits(), clock=clock, new_id=stores.counter("SET")
-        )
+        self.dispatcher = Dispatcher(database, limits=limits or Limits(), clock=clock, new_id=stores.counter("SET"))
         self.activities = ExportActivities(database, clock=clock, new_id=stores.counter("REQ"))
         wsgi = build_wsgi(self.dispatcher, public_url=BASE, support_page=lambda _company: None)
         self.http = httpx.Client(transport=httpx.WSGITransport(app=wsgi, raise_app_exceptions=True))
@@ -58,9 +56,7 @@ class World:
         )
         self.quickbooks: CompanyFile = freight_company(clock=clock)
         self.cuts = Cuts()
-        self.connector = WebConnector(
-            read_qwc(qwc), stores.PASSWORD, self.quickbooks, http=self.http, cuts=self.cuts
-        )
+        self.connector = WebConnector(read_qwc(qwc), stores.PASSWORD, self.quickbooks, http=self.http, cuts=self.cuts)
 
     def queue(self, document: dict[str, Any], run_id: str | None = None) -> str:
         """Prepare a document as its workflow would; gives the request's id."""
