@@ -164,13 +164,15 @@ class Supervisor:
 
 async def _end_session(pid: int) -> None:
     # A server that was killed leaves its own workers behind: they would keep its port, and answer in its place.
-    deadline = time.monotonic() + ORPHANS_TIMEOUT_S
-    alive = _signal_session(pid, signal.SIGTERM)
-    # A dead one counts as alive until it is reaped, which in some containers nobody does: so this ends by itself.
-    while alive and time.monotonic() < deadline + ORPHANS_TIMEOUT_S:
-        await asyncio.sleep(READY_POLL_S)
-        late = time.monotonic() > deadline
-        alive = _signal_session(pid, signal.SIGKILL if late else 0)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        alive = _signal_session(pid, number)
+        # A dead one counts as alive until it is reaped, which in some containers nobody does: so this ends by itself.
+        deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+        while alive and time.monotonic() < deadline:
+            await asyncio.sleep(READY_POLL_S)
+            alive = _signal_session(pid, 0)
+        if not alive:
+            return
 
 
 def _signal_session(pid: int, number: int) -> bool:

@@ -22,7 +22,7 @@ KEY_LENGTH_MAX = 200
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 SHOWN_IN_OPENAPI = Security(
-    HTTPBearer(auto_error=False, scheme_name="key", description="The key that `./qbd keys add` printed.")
+    HTTPBearer(auto_error=False, scheme_name="key", description="The key that `./qbd keys create` printed.")
 )
 """Only documents the header; `KeyedRoute` is what checks it."""
 

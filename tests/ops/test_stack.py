@@ -89,15 +89,6 @@ def test_up_restarts_what_dies_and_stops_cleanly(tmp_path: Path) -> None:
     assert output.read_text().splitlines()[-1] == "stopped"
 
 
-def test_demo_ends_as_expected(tmp_path: Path) -> None:
-    environ = dict(os.environ) | {"PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path)}
-    done = subprocess.run([*QBD, "demo"], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "exactly once" in done.stdout
-    assert "NOT AS EXPECTED" not in done.stdout
-    assert not list(tmp_path.glob("qbd-demo-*"))
-
-
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
