@@ -174,7 +174,7 @@ class ExportActivities:
         row.ref_number = mapped.ref_number
         row.changes = [change.model_dump(mode="json") for change in mapped.changes]
         count = len(mapped.changes)
-        adapted = "" if not count else f"; {count} texts or numbers were adapted to QuickBooks"
+        adapted = "" if not count else f"; adapted to QuickBooks in {count} place{'s' if count > 1 else ''}"
         self._note(session, row, ExportState.MAPPED, f"Every link is there{adapted}", key=f"{inp.run_id}/mapped")
         self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
         return Prepared(request_id=request.id)

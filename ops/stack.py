@@ -157,7 +157,7 @@ def addresses(settings: Settings, environ: Mapping[str, str]) -> Sequence[str]:
     chosen = environ.get("TEMPORAL_ADDRESS") or "as its profile says"
     return (
         f"SOAP (Web Connector)  {settings.app_origin}",
-        f"API                   http://localhost:{settings.api_port}/docs",
+        f"API                   http://localhost:{settings.api_port}/openapi.json",
         f"Temporal              {chosen}" if own else f"Temporal UI           {settings.temporal_ui}",
     )
 
