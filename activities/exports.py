@@ -18,7 +18,7 @@ from mapping.result import Mapped, external_guid_for
 from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
 from store import exports, queue
-from store.companies import company
+from store.companies import lock_company
 from store.engine import Database
 from store.tables import Company, Export, Request
 from workflows import contracts
@@ -52,14 +52,14 @@ class ExportActivities:
     def prepare_export(self, inp: PrepareInput) -> Prepared:
         """Map and queue the document of this run, or adopt what an earlier run left under way."""
         with self._database.transaction() as session:
-            owner = company(session, inp.company_id)
+            owner = lock_company(session, inp.company_id)
             if owner is None:
                 return Prepared(failure=_unknown_company(inp.company_id))
             document = parse_document(inp.document)
             if isinstance(document, list):
                 return self._refuse(session, inp, None, document)
             row = self._row(session, owner, inp, document)
-            adopted = self._adopt(session, row, inp)
+            adopted = self._adopt(session, row, inp, content_hash(document))
             if adopted is not None:
                 return adopted
             return self._queue(session, owner, row, inp, document)
@@ -85,8 +85,12 @@ class ExportActivities:
     def cancel_request(self, inp: CancelInput) -> CancelResult:
         """Take a waiting request out of the queue; False once the Web Connector has fetched it."""
         with self._database.transaction() as session:
-            request = queue.request(session, inp.request_id)
-            if request is None or request.run_id != inp.run_id:
+            found = queue.request(session, inp.request_id)
+            if found is None or found.run_id != inp.run_id:
+                return CancelResult(cancelled=False)
+            lock_company(session, found.company_id)
+            request = queue.request(session, inp.request_id, fresh=True)
+            if request is None:
                 return CancelResult(cancelled=False)
             if request.state == queue.WAITING:
                 request.state = queue.CANCELLED
@@ -108,11 +112,15 @@ class ExportActivities:
         row.run_id = inp.run_id
         return row
 
-    def _adopt(self, session: Session, row: Export, inp: PrepareInput) -> Prepared | None:
+    def _adopt(self, session: Session, row: Export, inp: PrepareInput, digest: str) -> Prepared | None:
         """Find what was already done for this document: in this run, or in one that ended without hearing of it."""
+        request = queue.newest_request(session, row.id)
+        if row.content_hash != digest and (row.quickbooks is not None or _is_under_way(request)):
+            if request is None or request.state != queue.WAITING:
+                return Prepared(failure=_content_differs())
+            request.state = queue.CANCELLED  # nothing has left yet: the new content takes its place
         if row.quickbooks is not None:
             return Prepared(transaction=Transaction.model_validate(row.quickbooks))
-        request = queue.newest_request(session, row.id)
         if request is None or request.state == queue.CANCELLED:
             return None
         if request.state == queue.DONE:
@@ -261,4 +269,21 @@ def _unknown_company(company_id: str) -> Failure:
         explanation=f"The company {company_id!r} is not connected.",
         owner=Owner.TMS_USER,
         next_step="Connect the company to QuickBooks Desktop first, then export again.",
+    )
+
+
+def _is_under_way(request: Request | None) -> bool:
+    """Say whether the queue or QuickBooks holds the document as it was."""
+    if request is None or request.state == queue.CANCELLED:
+        return False
+    return request.state != queue.DONE or Outcome.model_validate(request.outcome).transaction is not None
+
+
+def _content_differs() -> Failure:
+    return Failure(
+        code="content_differs",
+        message="The document was exported before with another content",
+        explanation="This document was exported before, and its content has changed since.",
+        owner=Owner.TMS_USER,
+        next_step="Change the transaction in QuickBooks by hand, or give the corrected document an id of its own.",
     )

@@ -26,7 +26,8 @@ def describe_company(settings: Settings, company_id: str) -> list[str]:
             raise ProblemError(f"There is no company {company_id}; known: {known}")
         return [
             f"{company.id}: {company.name}" + (" (paused)" if company.paused else ""),
-            f"Web Connector  seen {_ago(company.last_seen_at, now)}, last success {_ago(company.last_success_at, now)}, "
+            f"Web Connector  seen {_ago(company.last_seen_at, now)}, "
+            f"last success {_ago(company.last_success_at, now)}, "
             f"should come every {company.run_every_minutes} min",
             f"QuickBooks     {_quickbooks(company)}",
             f"Problem        {_problem(company)}",

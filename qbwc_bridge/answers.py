@@ -25,7 +25,7 @@ from qbwc_bridge.rulings import (
 )
 from qbwc_bridge.session import Limits, pause_after
 from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
-from qbxml.outcomes import Verdict
+from qbxml.outcomes import Verdict, normalise_hresult
 from store import outbox, queue
 from store.companies import record_incident
 from store.tables import Company, MessageSet, Request, WebConnectorSession
@@ -34,6 +34,7 @@ from workflows.contracts import Failure, Outcome, Transaction
 
 RESPONSE_MAX = 2_000_000
 """Longer answers are cut in the table; what was read from them is in the rows."""
+UNKNOWN_VERSION = "0x80040423"
 LOWER_VERSIONS = ("12.0", "11.0", "10.0")
 """What is tried when QuickBooks does not know the version (0x80040423); older ones lack what we write."""
 
@@ -62,20 +63,25 @@ def body_on_the_wire(request: Request) -> str:
     return request.body.replace(f'requestID="{request.id}"', f'requestID="{wire_id}"', 1)
 
 
-def exchange_of(open_ones: Sequence[MessageSet], response: str) -> MessageSet | None:
-    """Find which open document an answer belongs to, by the ids in it; the newest when it has none."""
-    if len(open_ones) <= 1:
-        return open_ones[0] if open_ones else None
+def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, response: str) -> MessageSet | None:
+    """Find which open document an answer belongs to; None for a repeated or late one.
+
+    By the ids in the answer. One without ids (an HRESULT, an unreadable text, an empty set) can only belong to the
+    document that was handed out last.
+    """
+    last = newest if newest in open_ones else None
     try:
         ids = [answer.request_id or "" for answer in parse_response(response).responses]
     except UnreadableResponse:
-        return open_ones[0]
-    is_lookup = any(request_id.endswith((".n", ".e")) for request_id in ids)
-    is_probe = "probe" in ids
-    for exchange in open_ones:
-        if (exchange.kind == "lookup") == is_lookup and (exchange.kind == "probe") == is_probe:
-            return exchange
-    return open_ones[0]
+        return last
+    if not ids:
+        return last
+    kinds = ("write", "ask")
+    if any(request_id.endswith((".n", ".e")) for request_id in ids):
+        kinds = ("lookup", "lookup")
+    elif "probe" in ids:
+        kinds = ("probe", "probe")
+    return next((exchange for exchange in open_ones if exchange.kind in kinds), None)
 
 
 def problem_of(verdict: Verdict, message: str, at: datetime) -> dict[str, Any]:
@@ -120,7 +126,7 @@ class Answers:
             text = "The answer belongs to another message set. It was not used."
             self._incident(session, owner, "foreign_answer", text)
             return self._leave_open(wc, exchange, text)
-        if self._is_foreign(parsed, exchange, sent):
+        if self._is_foreign(session, parsed, exchange):
             text = "The answer holds requests that were not sent with this session. They were not used."
             self._incident(session, owner, "foreign_answer", text)
         if exchange.kind != "write":
@@ -132,6 +138,38 @@ class Answers:
         self._apply(session, owner, wc, sent, rulings)
         self._settle(session, write_set_id)
         return False
+
+    def give_up(self, session: Session, owner: Company, wc: WebConnectorSession, write_set: MessageSet) -> None:
+        """End what no look-up could decide as "may already be in QuickBooks"."""
+        sent = self._still_open(session, write_set.id)
+        why = "Looking for it in QuickBooks failed again and again"
+        rulings = [Rejected(request_id=r.id, verdict=recovery.MAY_BE_THERE, message=why) for r in sent]
+        self._apply(session, owner, wc, sent, rulings)
+        self._settle(session, write_set.id)
+
+    def record_late(self, session: Session, owner: Company, response: str) -> None:
+        """Use an answer that nothing waits for any more: it may prove what was undecided, or show a duplicate."""
+        try:
+            parsed = parse_response(response)
+        except UnreadableResponse:
+            return
+        for answer in parsed.responses:
+            request = queue.request(session, (answer.request_id or "").rpartition(".")[0])
+            if request is None or request.company_id != owner.id or answer.txn_id is None:
+                continue
+            known = Outcome.model_validate(request.outcome) if request.outcome is not None else None
+            if known is not None and known.transaction is not None and known.transaction.txn_id == answer.txn_id:
+                continue
+            if known is not None and known.failure is not None:
+                ruling = judge_answers([sent_request(request)], parsed)[0]
+                if isinstance(ruling, Arrived):
+                    request.outcome = _outcome_of(ruling).model_dump(mode="json")
+                    text = f"A late answer shows that {request.facts['ref_number']} is in QuickBooks: {answer.txn_id}. "
+                    self._incident(session, owner, "late_proof", text + "Retry the export to record it.")
+                    continue
+            text = f"A late answer names the transaction {answer.txn_id} for {request.facts['ref_number']}, "
+            text += "which was sent again meanwhile. Look for two transactions in QuickBooks."
+            self._incident(session, owner, "possible_duplicate", text)
 
     def _record_hresult(
         self,
@@ -145,7 +183,7 @@ class Answers:
         """A whole document failed. Only a failed write says something about its requests."""
         is_write = exchange.kind == "write"
         views = [sent_request(request) for request in sent] if is_write else []
-        ruled = judge_hresult(views, answer.hresult, answer.message)
+        ruled = judge_hresult(views, answer.hresult, answer.message, can_lower=self._lower_version(wc, answer))
         log.warning("document failed", company=owner.id, set=exchange.id, kind=exchange.kind, hresult=answer.hresult)
         if is_write:
             self._apply(session, owner, wc, sent, ruled.rulings)
@@ -153,7 +191,8 @@ class Answers:
         elif ruled.fate is SetFate.GO_ON and exchange.kind == "ask":
             exchange.state = queue.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
         if ruled.fate is SetFate.LOWER_VERSION:
-            return not self._lower_version(wc, ruled.verdict)
+            exchange.state = queue.ANSWERED if is_write else queue.ABANDONED
+            return False
         if ruled.fate is SetFate.GO_ON and exchange.kind in ("write", "ask"):
             return False
         if not is_write:
@@ -168,29 +207,27 @@ class Answers:
 
     def _leave_open(self, wc: WebConnectorSession, exchange: MessageSet, text: str) -> bool:
         """Keep a write unresolved: the next document asks for its outcome. A question is simply asked anew."""
-        if exchange.kind != "write":
+        if exchange.kind == "write":
+            exchange.answered_at = None
+        else:
             exchange.state = queue.ABANDONED
-        exchange.answered_at = None
         wc.state = "refused"
         wc.last_error = text
         return True
 
-    def _lower_version(self, wc: WebConnectorSession, verdict: Verdict) -> bool:
-        lower = next((v for v in LOWER_VERSIONS if float(v) < float(wc.qbxml_version)), None)
-        if lower is None:
-            wc.state = "refused"
-            wc.last_error = f"{verdict.explanation} {verdict.next_step}"
+    def _lower_version(self, wc: WebConnectorSession, answer: Answer) -> bool:
+        """Go one qbXML version down when QuickBooks did not know this one; False when none is left."""
+        if normalise_hresult(answer.hresult) != UNKNOWN_VERSION:
             return False
-        wc.qbxml_version = lower
-        return True
+        lower = next((v for v in LOWER_VERSIONS if float(v) < float(wc.qbxml_version)), None)
+        wc.qbxml_version = lower or wc.qbxml_version
+        return lower is not None
 
-    def _is_foreign(self, parsed: MessageSetResponse, exchange: MessageSet, sent: Sequence[Request]) -> bool:
-        ours = {sent_request(request).wire_id for request in sent}
-        if exchange.kind == "lookup":
-            ours = {f"{wire_id}{suffix}" for wire_id in ours for suffix in (".n", ".e")}
-        if exchange.kind == "probe":
-            ours = {"probe"}
-        return any(answer.request_id not in ours for answer in parsed.responses)
+    def _is_foreign(self, session: Session, parsed: MessageSetResponse, exchange: MessageSet) -> bool:
+        """Compare with the text that left: requests that another answer decided meanwhile are still ours."""
+        asked = session.get(MessageSet, exchange.about_set_id) if exchange.kind == "ask" else exchange
+        text = asked.text if asked is not None else ""
+        return any(f'requestID="{answer.request_id}"' not in text for answer in parsed.responses)
 
     def _settle(self, session: Session, write_set_id: str) -> None:
         """Call the write set answered once none of its requests is open."""
@@ -224,15 +261,9 @@ class Answers:
     def _arrived(
         self, session: Session, owner: Company, wc: WebConnectorSession, request: Request, ruling: Arrived
     ) -> None:
-        transaction = Transaction(
-            txn_id=ruling.txn_id,
-            edit_sequence=ruling.edit_sequence,
-            ref_number=ruling.ref_number,
-            txn_number=ruling.txn_number,
-        )
         wc.done += 1
         owner.last_success_at = self._clock()
-        self._end(session, request, Outcome(request_id=request.id, key="end", transaction=transaction))
+        self._end(session, request, _outcome_of(ruling))
 
     def _rejected(self, session: Session, wc: WebConnectorSession, request: Request, ruling: Rejected) -> None:
         verdict = ruling.verdict
@@ -254,6 +285,10 @@ class Answers:
                 self._rejected(session, wc, request, rejected)
                 return
             request.available_at = self._clock() + pause_after(request.postponed, self._limits)
+        if ruling.lost and request.attempt >= self._limits.losses_max:
+            rejected = Rejected(request_id=request.id, verdict=recovery.LOST_TOO_OFTEN, message=ruling.reason)
+            self._rejected(session, wc, request, rejected)
+            return
         if ruling.batch_max is not None:
             request.batch_max = ruling.batch_max
         request.state = queue.WAITING
@@ -278,3 +313,13 @@ class Answers:
     def _incident(self, session: Session, owner: Company, code: str, text: str) -> None:
         log.warning("answer not used", company=owner.id, code=code)
         record_incident(session, company_id=owner.id, at=self._clock(), code=code, text=text)
+
+
+def _outcome_of(ruling: Arrived) -> Outcome:
+    transaction = Transaction(
+        txn_id=ruling.txn_id,
+        edit_sequence=ruling.edit_sequence,
+        ref_number=ruling.ref_number,
+        txn_number=ruling.txn_number,
+    )
+    return Outcome(request_id=ruling.request_id, key="end", transaction=transaction)

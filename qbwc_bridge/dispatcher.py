@@ -21,7 +21,7 @@ from qbxml.company import HostQuery
 from qbxml.envelope import HostAndCompany, build_message_set, build_request_element, choose_version, parse_hcp
 from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets
-from store.companies import company, company_by_username, record_incident
+from store.companies import company, company_by_username, lock_company, record_incident
 from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -32,6 +32,7 @@ OLDEST_CLIENT = (2, 1)
 EXPIRED = "This session is not known here any more. Nothing is lost: run the update again."
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
+ASKS_MAX = 2
 LOOKUP_MARGIN_DAYS = 1
 """The clock and the zone of the QuickBooks computer are not ours."""
 
@@ -85,9 +86,12 @@ class Dispatcher:
                         text="A Web Connector signed in with a wrong password. Enter the password again in its list.",
                     )
                 return ["", "nvu"]
+            lock_company(session, owner.id)
             owner.last_seen_at = now
             if owner.paused or not queue.has_work(session, owner.id, now=now):
                 return ["", "none"]
+            if self._is_being_worked_on(session, owner, now):
+                return ["", "busy"]
             for other in queue.open_sessions(session, owner.id):
                 other.state = "superseded"
                 other.last_error = "A newer session of this company took over."
@@ -128,10 +132,13 @@ class Dispatcher:
                 return -1
             owner = _company_of(session, wc)
             wc.last_call_at = now
-            open_ones = queue.open_exchanges(session, wc.ticket_hash)
-            exchange = answers.exchange_of(open_ones, response)
+            repeated = queue.exchange_answered_with(session, wc.ticket_hash, response) if response else None
+            if repeated is not None and repeated.progress is not None:
+                return repeated.progress
+            newest = queue.newest_exchange(session, wc.ticket_hash)
+            exchange = answers.exchange_of(queue.open_exchanges(session, wc.ticket_hash), newest, response)
             if exchange is None:
-                newest = queue.newest_exchange(session, wc.ticket_hash)
+                self._answers.record_late(session, owner, response)
                 return newest.progress if newest is not None and newest.progress is not None else -1
             ends = self._answers.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
             exchange.progress = -1 if ends else self._progress(session, owner, wc)
@@ -143,9 +150,11 @@ class Dispatcher:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 return "done"
+            wc.connection_errors += 1
+            if wc.state != "open":
+                return "done"  # another session took over; this one says nothing of the connection any more
             verdict = classify_hresult(hresult, message, after_write=False)
             owner = _company_of(session, wc)
-            wc.connection_errors += 1
             wc.state = "refused"
             wc.last_error = f"{verdict.explanation} {verdict.next_step}"
             owner.problem = answers.problem_of(verdict, message, self._clock())
@@ -185,6 +194,17 @@ class Dispatcher:
         """Interactive mode is not offered."""
         return ""
 
+    def _is_being_worked_on(self, session: Session, owner: Company, now: datetime) -> bool:
+        """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.
+
+        Looking for its transactions now could miss those that are about to be written.
+        """
+        unresolved = queue.unresolved_write_set(session, owner.id)
+        if unresolved is None or now - unresolved.sent_at >= timedelta(seconds=self._limits.settle_s):
+            return False
+        holder = session.get(WebConnectorSession, unresolved.ticket_hash)
+        return holder is not None and holder.state == "open"
+
     def _meet_company(
         self, session: Session, owner: Company, wc: WebConnectorSession, hcp_response: str, company_file: str
     ) -> None:
@@ -223,7 +243,10 @@ class Dispatcher:
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession) -> str:
         now = self._clock()
         unresolved = queue.unresolved_write_set(session, owner.id)
-        waiting = queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
+        if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
+            self._answers.give_up(session, owner, wc, unresolved)
+            unresolved = None
+        waiting = [] if owner.paused else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
@@ -310,7 +333,7 @@ class Dispatcher:
 
     def _progress(self, session: Session, owner: Company, wc: WebConnectorSession) -> int:
         now = self._clock()
-        left = queue.count_waiting(session, owner.id, now=now)
+        left = 0 if owner.paused else queue.count_waiting(session, owner.id, now=now)
         if queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
@@ -333,4 +356,12 @@ def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) 
     answered = [step for step in queue.recovery_steps(session, unresolved.id) if step.state == queue.ANSWERED]
     if any(step.kind == "lookup" and step.ticket_hash == wc.ticket_hash for step in answered):
         return Recovery.LOOKED_UP
-    return Recovery.ASKED if answered else Recovery.NOTHING_ASKED
+    # A QuickBooks that cannot answer an empty set is not asked for ever.
+    asked_enough = _failed_steps(session, unresolved, "ask") >= ASKS_MAX
+    return Recovery.ASKED if answered or asked_enough else Recovery.NOTHING_ASKED
+
+
+def _failed_steps(session: Session, unresolved: MessageSet, kind: str) -> int:
+    """Count the questions of a kind that QuickBooks answered with nothing that decides."""
+    steps = queue.recovery_steps(session, unresolved.id)
+    return sum(step.kind == kind and step.state != queue.SENT and step.answered_at is not None for step in steps)

@@ -42,15 +42,18 @@ def judge_file(bound: Binding, seen: OpenFile) -> Judgement:
             allowed=False,
             text="QuickBooks did not say which company file is open. Open the company file and run the update again.",
         )
-    same_name = bound.company_name is None or _same(bound.company_name, seen.company_name)
-    same_path = not bound.company_file or not seen.company_file or _same(bound.company_file, seen.company_file)
-    if seen.file_id is not None and not _same(seen.file_id, bound.file_id):
+    same_name = _same(bound.company_name or "", seen.company_name)
+    same_path = bool(seen.company_file) and _same(bound.company_file or "", seen.company_file)
+    is_first = bound.company_name is None
+    has_our_stamp = seen.file_id is not None and _same(seen.file_id, bound.file_id)
+    # Adding the .qwc stamps the file that it is meant for: at first a file without the stamp is another one, too.
+    if not has_our_stamp and (is_first or seen.file_id is not None):
         return Judgement(allowed=False, text=_wrong_file(bound, seen))
-    if bound.company_name is None:
+    if is_first:
         return Judgement(allowed=True, text=f"Bound to {seen.company_name} ({seen.company_file})")
     if same_name and same_path:
         return Judgement(allowed=True)
-    if seen.file_id is not None and (same_name or same_path):
+    if has_our_stamp and (same_name or same_path):
         return Judgement(
             allowed=True,
             text=f"The company file is now {seen.company_name} ({seen.company_file}), "

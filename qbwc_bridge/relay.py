@@ -29,6 +29,20 @@ RPC_TIMEOUT = timedelta(seconds=10)
 
 log = structlog.get_logger(__name__)
 
+PASSING = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+    }
+)
+"""What says something of the connection, not of one workflow. NOT_FOUND is here for a namespace that is missing."""
+REFUSED_PAUSE = timedelta(minutes=5)
+
 
 class Relay:
     """A thread with its own event loop: the Temporal client belongs to it (temporal.md 19)."""
@@ -77,6 +91,10 @@ class Relay:
             except SQLAlchemyError as error:
                 log.warning("the outbox could not be read", error=type(error).__name__)
                 pause = TROUBLE_S
+            except Exception:
+                # A bug here must not end the thread while the bridge goes on serving.
+                log.exception("the relay stumbled; signals wait")
+                pause = TROUBLE_S
             await asyncio.to_thread(self._stop.wait, pause)
         await asyncio.to_thread(self._let_go)
         await asyncio.sleep(0.1)  # the SDK's threads may abort an interpreter that exits at once (temporal.md 21)
@@ -90,10 +108,18 @@ class Relay:
         results = await asyncio.gather(
             *(self._deliver(client, signals) for signals in by_workflow.values()), return_exceptions=True
         )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return len(rows)
+        failed = [result for result in results if isinstance(result, BaseException)]
+        refused = [one for one in failed if isinstance(one, RPCError) and one.status not in PASSING]
+        for one in failed:
+            if one not in refused:
+                raise one
+        if refused:
+            # Temporal is there and does not take these: the others must not wait for them.
+            log.error("Temporal refuses signals", workflows=len(refused), status=str(refused[0]))
+            await asyncio.to_thread(
+                self._postpone, [w for w, r in zip(by_workflow, results, strict=True) if r in refused]
+            )
+        return len(rows) - len(refused)
 
     async def _deliver(self, client: Client, signals: Sequence[OutboxSignal]) -> None:
         delivered: list[int] = []
@@ -105,7 +131,7 @@ class Relay:
                     await handle.signal(row.signal, row.payload, rpc_timeout=RPC_TIMEOUT)
                     delivered.append(row.id)
                 except RPCError as error:
-                    if error.status is not RPCStatusCode.NOT_FOUND:
+                    if not _is_workflow_gone(error):
                         raise
                     # The run is over or forgotten. The request's row keeps the outcome for a later run.
                     late.append(row.id)
@@ -116,13 +142,22 @@ class Relay:
         with self._database.transaction() as session:
             if not outbox.hold_lease(session, LEASE, holder=self._holder, now=self._clock(), seconds=LEASE_S):
                 return ()
-            return outbox.undelivered(session, BATCH)
+            return outbox.undelivered(session, BATCH, now=self._clock())
 
     def _mark(self, delivered: Sequence[int], late: Sequence[int]) -> None:
         with self._database.transaction() as session:
             outbox.mark_delivered(session, delivered, at=self._clock())
             outbox.mark_delivered(session, late, at=self._clock(), note="the workflow had ended")
 
+    def _postpone(self, workflow_ids: Sequence[str]) -> None:
+        with self._database.transaction() as session:
+            outbox.postpone(session, workflow_ids, until=self._clock() + REFUSED_PAUSE)
+
     def _let_go(self) -> None:
         with self._database.transaction() as session:
             outbox.drop_lease(session, LEASE, holder=self._holder)
+
+
+def _is_workflow_gone(error: RPCError) -> bool:
+    """A namespace that does not exist answers NOT_FOUND as well; then nothing may be marked as delivered."""
+    return error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower()

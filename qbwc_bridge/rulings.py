@@ -70,6 +70,8 @@ class Again:
     reason: str
     passing: bool
     batch_max: int | None = None
+    lost: bool = False
+    """Its set was lost and it was not written: too many of these and it is the document that kills QuickBooks."""
     verdict: Verdict | None = None
 
 
@@ -134,15 +136,18 @@ def transactions(response: Response) -> list[InvoiceRet | BillRet]:
     return rets
 
 
-def judge_hresult(sent: Sequence[SentRequest], hresult: str, message: str) -> SetRuling:
-    """Rule on a set that QuickBooks refused or died over."""
+def judge_hresult(sent: Sequence[SentRequest], hresult: str, message: str, *, can_lower: bool = False) -> SetRuling:
+    """Rule on a set that QuickBooks refused or died over; `can_lower` says that an older version is left to try."""
     verdict = classify_hresult(hresult, message, after_write=bool(sent))
     text = message[:MESSAGE_MAX] or hresult
     match verdict.retry:
         case Retry.OUR_BUG_SPLIT:
             return SetRuling(rulings=_split(sent, verdict, text), fate=SetFate.GO_ON, verdict=verdict)
         case Retry.LOWER_VERSION:
-            again = tuple(Again(request_id=r.id, reason=verdict.explanation, passing=True) for r in sent)
+            if not can_lower:
+                none_left = tuple(Rejected(request_id=r.id, verdict=verdict, message=text) for r in sent)
+                return SetRuling(rulings=none_left, fate=SetFate.END_SESSION, verdict=verdict)
+            again = tuple(Again(request_id=r.id, reason=verdict.explanation, passing=False) for r in sent)
             return SetRuling(rulings=again, fate=SetFate.LOWER_VERSION, verdict=verdict)
         case _:
             # An HRESULT comes after the document was handed over, so what the catalogue does not call

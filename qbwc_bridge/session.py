@@ -26,6 +26,12 @@ class Limits:
     """Long sessions freeze the Web Connector's scheduler (web-connector.md 5.1, 27)."""
     postpone_max: int = 8
     """Sessions that a locked record may cost an export before a person must look."""
+    settle_s: int = 180
+    """So long after a set was fetched another session is told to come back: QuickBooks may be writing it."""
+    lookups_max: int = 6
+    """Look-ups that decided nothing before a person must look."""
+    losses_max: int = 10
+    """Sets that QuickBooks died over with the same document in them; halving the sets leaves it alone after five."""
     postpone_first: timedelta = timedelta(minutes=5)
     postpone_longest: timedelta = timedelta(hours=6)
 

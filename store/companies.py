@@ -18,6 +18,16 @@ def company(session: Session, company_id: str) -> Company | None:
     return session.get(Company, company_id)
 
 
+def lock_company(session: Session, company_id: str) -> Company | None:
+    """Find a company and hold its row to the end of the transaction.
+
+    Everything that moves a request takes this lock first, so no two processes decide on one request at a time. SQLite
+    holds the whole database anyway.
+    """
+    query = select(Company).where(Company.id == company_id).with_for_update()
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
 def company_by_username(session: Session, username: str) -> Company | None:
     """Find the company whose Web Connector signs in with this name."""
     return session.scalar(select(Company).where(Company.username == username))

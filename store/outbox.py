@@ -16,13 +16,20 @@ NOTE_MAX = 500
 
 def add_signal(session: Session, *, workflow_id: str, signal: str, payload: dict[str, Any], at: datetime) -> None:
     """Put a signal into the outbox, in the caller's transaction."""
-    session.add(OutboxSignal(workflow_id=workflow_id, signal=signal, payload=payload, created_at=at))
+    session.add(OutboxSignal(workflow_id=workflow_id, signal=signal, payload=payload, created_at=at, available_at=at))
 
 
-def undelivered(session: Session, limit: int) -> Sequence[OutboxSignal]:
-    """Give the oldest signals that Temporal has not taken."""
-    query = select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None)).order_by(OutboxSignal.id).limit(limit)
-    return session.scalars(query).all()
+def undelivered(session: Session, limit: int, *, now: datetime) -> Sequence[OutboxSignal]:
+    """Give the oldest signals that Temporal has not taken and that are not postponed."""
+    query = select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now)
+    return session.scalars(query.order_by(OutboxSignal.id).limit(limit)).all()
+
+
+def postpone(session: Session, workflow_ids: Sequence[str], *, until: datetime) -> None:
+    """Let all signals of these workflows wait, in their order, so that they do not hold up the others."""
+    query = select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.workflow_id.in_(workflow_ids))
+    for row in session.scalars(query):
+        row.available_at = until
 
 
 def count_undelivered(session: Session) -> int:

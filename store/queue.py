@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from store.companies import lock_company
 from store.tables import MessageSet, Request, WebConnectorSession
 
 WAITING = "waiting"
@@ -23,9 +24,10 @@ ANSWERED = "answered"
 ABANDONED = "abandoned"
 
 
-def request(session: Session, request_id: str) -> Request | None:
-    """Find a request by the id that travels in qbXML."""
-    return session.scalar(select(Request).where(Request.id == request_id))
+def request(session: Session, request_id: str, *, fresh: bool = False) -> Request | None:
+    """Find a request by the id that travels in qbXML; `fresh` reads it again although the session knows it."""
+    query = select(Request).where(Request.id == request_id)
+    return session.scalar(query.execution_options(populate_existing=fresh))
 
 
 def newest_request(session: Session, export_id: int) -> Request | None:
@@ -97,6 +99,16 @@ def newest_exchange(session: Session, ticket_hash: str) -> MessageSet | None:
     return session.scalar(query.order_by(MessageSet.seq.desc()).limit(1))
 
 
+def exchange_answered_with(session: Session, ticket_hash: str, response: str) -> MessageSet | None:
+    """Find the set of this session to which exactly this answer was recorded already."""
+    query = select(MessageSet).where(
+        MessageSet.ticket_hash == ticket_hash,
+        MessageSet.answered_at.is_not(None),
+        MessageSet.response == response,
+    )
+    return session.scalars(query.order_by(MessageSet.seq.desc()).limit(1)).first()
+
+
 def recovery_steps(session: Session, write_set_id: str) -> Sequence[MessageSet]:
     """Give what was asked about a write set so far, oldest first."""
     query = select(MessageSet).where(MessageSet.about_set_id == write_set_id)
@@ -112,8 +124,14 @@ def last_settled_write_set(session: Session, company_id: str) -> MessageSet | No
 
 
 def wc_session(session: Session, ticket_hash: str) -> WebConnectorSession | None:
-    """Find a session by its ticket's hash, locked on PostgreSQL: one call of a ticket at a time."""
-    return session.get(WebConnectorSession, ticket_hash, with_for_update=True)
+    """Find a session by its ticket's hash and lock its company, before anything else of it is read."""
+    company_id = session.scalar(
+        select(WebConnectorSession.company_id).where(WebConnectorSession.ticket_hash == ticket_hash)
+    )
+    if company_id is None:
+        return None
+    lock_company(session, company_id)
+    return session.get(WebConnectorSession, ticket_hash, populate_existing=True)
 
 
 def open_sessions(session: Session, company_id: str) -> Sequence[WebConnectorSession]:

@@ -229,6 +229,7 @@ class OutboxSignal(Base):
     signal: Mapped[str] = mapped_column(String(40))
     payload: Mapped[Json]
     created_at: Mapped[datetime]
+    available_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(Text, default="")
 

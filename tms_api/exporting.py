@@ -122,6 +122,18 @@ def require_export(session: Session, company_id: str, kind: str, document_id: st
     return row
 
 
+def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id: str) -> bool:
+    """Cancel an export whose workflow never started, because Temporal was away; False when it is something else."""
+    with services.database.transaction() as session:
+        row = require_export(session, company_id, kind, document_id, lock=True)
+        if row.state != ExportState.MAPPED or row.detail not in (ACCEPTED, STARTING_AGAIN):
+            return False
+        row.state = ExportState.CANCELLED
+        row.detail = "Taken back before it was started"
+        row.updated_at = services.clock()
+        return True
+
+
 def _accept(
     services: ApiServices,
     session: Session,

@@ -139,6 +139,8 @@ async def cancel_export(
     try:
         await services.exporter.cancel(workflow_id, body.reason if body else "")
     except ExportNotRunningError as error:
+        if await to_thread.run_sync(exporting.end_unstarted, services, company, kind, document_id):
+            return await to_thread.run_sync(_panel, services, company, kind, document_id)
         raise ProblemError(
             409, "not_running", "The export has ended, or was never started; sending the document again starts it."
         ) from error

@@ -57,6 +57,7 @@ class QuickBooksExport:
         self._inbox: list[Sent | Outcome] = []
         self._seen: list[str] = []
         self._cancel_wanted = False
+        self._is_cancel_kept = False
 
     @workflow.run
     async def run(self, inp: ExportInput) -> Transaction:
@@ -81,6 +82,7 @@ class QuickBooksExport:
                 if await self._take_back():
                     await self._record(ExportState.CANCELLED, "Taken back before it was sent", key="cancelled")
                     raise asyncio.CancelledError
+                self._is_cancel_kept = True
             elif isinstance(event, Sent):
                 await self._record(
                     ExportState.SENT, "The Web Connector fetched it for QuickBooks", key=event.message_set_id
@@ -93,6 +95,8 @@ class QuickBooksExport:
                 raise self._failed(event.failure)
             else:
                 await self._record(ExportState.QUEUED, event.requeued or "Queued again", key=f"again:{event.key}")
+                # Temporal takes one cancellation a run: a wish that came too late holds for the next time it waits.
+                self._cancel_wanted = self._cancel_wanted or self._is_cancel_kept
 
     @workflow.signal(name=contracts.SIGNAL_SENT)
     def on_sent(self, event: Sent) -> None:

@@ -191,6 +191,21 @@ async def test_temporal_away_loses_nothing(world: World) -> None:
     assert world.exporter.starts[-1][3] == "run-1"
 
 
+async def test_an_export_that_never_started_can_be_taken_back_and_corrected(world: World) -> None:
+    """Temporal was away at the POST: the wrong content does not block the right one."""
+    await world.connect()
+    world.exporter.is_away = True
+    assert (await world.export(an_invoice())).status_code == 503
+    world.exporter.is_away = False
+    corrected = an_invoice() | {"memo": "corrected"}
+    assert (await world.export(corrected)).status_code == 409
+    world.exporter.runs_nothing = True
+    answer = await world.http.post(f"{PANEL}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (202, "Cancelled")
+    assert (await world.export(corrected)).status_code == 202
+    assert world.exporter.starts[-1][0].document["memo"] == "corrected"
+
+
 async def test_cancel_only_before_sent(world: World) -> None:
     """Cancelling asks the workflow while Pending, and is refused once sent or ended."""
     await world.connect()
@@ -199,6 +214,7 @@ async def test_cancel_only_before_sent(world: World) -> None:
     assert answer.status_code == 202
     assert world.exporter.cancels == [("export/acme/invoice/inv_48213", "wrong load")]
     world.exporter.runs_nothing = True
+    _set(world, ExportState.QUEUED)
     assert (await world.http.post(f"{PANEL}/cancel")).json()["code"] == "not_running"
     for state, code in (
         (ExportState.SENT, "already_sent"),

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from simulator.sample_company import freight_company
 from store import queue
+from store.companies import company
 from store.engine import Database
 from tests.support import stores
 from tests.support.world import OUTCOME, World
+from workflows.contracts import Failure, Outcome, PrepareInput
 
 
 @pytest.fixture
@@ -142,6 +145,8 @@ def test_a_late_answer_of_a_superseded_session_resolves_the_unknown(world: World
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
     text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
     answer = session.process_request(text)
+    assert bridge.authenticate("qbwc-acme", stores.PASSWORD) == ["", "busy"]
+    world.clock.forward(minutes=10)
     bridge.authenticate("qbwc-acme", stores.PASSWORD)
     bridge.receive_response_xml(ticket, answer, "", "")
     assert arrived(world, request_id)
@@ -181,6 +186,141 @@ def test_a_foreign_request_id_is_not_used_and_reported(world: World) -> None:
     assert arrived(world, request_id)
     assert len(world.quickbooks.ledger) == 1
     world.must_hold()
+
+
+def test_an_hresult_delivered_twice_decides_only_what_it_was_the_answer_to(world: World) -> None:
+    """The second delivery of a failed question is not taken for the answer to the write."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
+    for _ in range(2):
+        bridge.receive_response_xml(ticket, "", "0x80040400", "could not be parsed")
+    assert world.request(request_id).state == queue.IN_FLIGHT
+    assert world.outcome(request_id) is None
+
+
+def test_a_document_that_kills_quickbooks_each_time_fails_alone_in_the_end(world: World) -> None:
+    """Its mates arrive, and it is not tried for ever (design.md 3.6)."""
+    ids = [world.queue(stores.an_invoice(f"inv_{number}")) for number in range(3)]
+    killer = world.request(ids[1]).facts["ref_number"]
+    session_type = type(world.quickbooks.open_session("TMS export"))
+    original = session_type.process_request
+
+    def deadly(session: object, text: str) -> str:
+        if f"<RefNumber>{killer}</RefNumber>" in text and "InvoiceAdd" in text:
+            world.quickbooks.faults.crash_before_commit(None)
+        return original(session, text)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session_type, "process_request", deadly)
+        for _ in range(40):
+            world.update()
+    assert arrived(world, ids[0])
+    assert arrived(world, ids[2])
+    outcome = world.outcome(ids[1])
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert outcome.failure.code == "lost_too_often"
+    world.must_hold()
+
+
+def test_a_late_answer_after_an_undecided_end_is_kept_as_proof(world: World) -> None:
+    """The next attempt finds the transaction instead of sending it again."""
+    document = stores.an_invoice()
+    request_id = world.queue(document)
+    bridge = world.dispatcher
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    answer = world.quickbooks.open_session("TMS export").process_request(text)
+    with world.database.transaction() as session:
+        row = queue.request(session, request_id)
+        assert row is not None
+        row.state = queue.DONE
+        failure = Failure(code="outcome_unknown", message="", explanation="", owner="bookkeeper", next_step="")
+        row.outcome = Outcome(request_id=request_id, key="end", failure=failure).model_dump(mode="json")
+        open_set = queue.unresolved_write_set(session, "acme")
+        assert open_set is not None
+        open_set.state = queue.ANSWERED
+    bridge.receive_response_xml(ticket, answer, "", "")
+    assert world.incidents()[-1] == "late_proof"
+    prepared = world.activities.prepare_export(PrepareInput(company_id="acme", document=document, run_id="again"))
+    assert prepared.transaction is not None
+    assert prepared.transaction.txn_id == world.quickbooks.ledger[0].txn_id
+
+
+def test_a_late_answer_about_a_document_that_was_sent_again_is_reported(world: World) -> None:
+    """Somebody must look for two transactions."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    world.clock.forward(minutes=10)
+    world.update()
+    assert arrived(world, request_id)
+    late = world.quickbooks.open_session("another application").process_request(text)
+    bridge.receive_response_xml(ticket, late, "", "")
+    assert world.incidents()[-1] == "possible_duplicate"
+
+
+def test_an_unknown_qbxml_version_is_lowered_in_the_same_session(world: World) -> None:
+    """0x80040423 costs a round trip, not the session."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    versions = []
+    hcp = _hcp(world)
+    for _ in range(4):
+        text = bridge.send_request_xml(ticket, hcp, world.quickbooks.path, "US", "13", "0")
+        hcp = ""
+        versions.append(text.split('qbxml version="')[1].split('"')[0])
+        bridge.receive_response_xml(ticket, "", "0x80040423", "version not supported")
+    assert versions == ["13.0", "12.0", "11.0", "10.0"]
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.failure is not None
+
+
+def test_a_corrected_document_takes_the_place_of_one_that_has_not_left(world: World) -> None:
+    """A direct start with another content neither sends the old one nor both."""
+    first = world.queue(stores.an_invoice())
+    corrected = world.queue(stores.an_invoice(memo="corrected"))
+    assert world.request(first).state == queue.CANCELLED
+    world.update()
+    assert [txn.memo for txn in world.quickbooks.ledger] != [None]
+    assert arrived(world, corrected)
+    changed = stores.an_invoice(memo="changed once more")
+    prepared = world.activities.prepare_export(PrepareInput(company_id="acme", document=changed, run_id="late"))
+    assert prepared.failure is not None
+    assert prepared.failure.code == "content_differs"
+    assert len(world.quickbooks.ledger) == 1
+
+
+def test_the_first_session_binds_only_to_a_file_with_our_stamp(world: World) -> None:
+    """Another company that happens to be open gets nothing and is not bound."""
+    request_id = world.queue(stores.an_invoice())
+    right = world.connector.company
+    world.connector.company = freight_company("Somebody Else Inc", clock=world.clock)
+    assert world.update().outcome == "error"
+    assert not world.connector.company.ledger
+    world.connector.company = right
+    world.update()
+    assert arrived(world, request_id)
+
+
+def test_a_pause_in_the_middle_lets_nothing_more_out(world: World) -> None:
+    """What is out is finished, new work waits."""
+    world.queue(stores.an_invoice("inv_1"))
+    bridge = world.dispatcher
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    waiting = world.queue(stores.an_invoice("inv_2"))
+    with world.database.transaction() as session:
+        company(session, "acme").paused = True  # type: ignore[union-attr]
+    answer = world.quickbooks.open_session("TMS export").process_request(text)
+    assert bridge.receive_response_xml(ticket, answer, "", "") == 100
+    assert world.request(waiting).state == queue.WAITING
 
 
 def _hcp(world: World) -> str:
