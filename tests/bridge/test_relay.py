@@ -77,6 +77,39 @@ async def test_only_the_holder_of_the_lease_delivers(
     assert await second.deliver_once(temporal.client) == 1
 
 
+async def test_a_namespace_that_does_not_exist_is_not_taken_for_an_ended_workflow(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """Both answer NOT_FOUND; a wrong setting must not swallow signals."""
+    put(database, clock, "somebody", range(2))
+    config = temporal.client.config()
+    config["namespace"] = "typo"
+    wrong = Client(**config)
+    with pytest.raises(RPCError, match="typo"):
+        await a_relay(database, wrong, clock).deliver_once(wrong)
+    with database.transaction() as session:
+        assert outbox.count_undelivered(session) == 2
+
+
+async def test_signals_that_temporal_refuses_do_not_hold_up_others(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """A payload over the server's limit is refused for good; the next workflow hears its own at once."""
+    relay = a_relay(database, temporal.client, clock)
+    huge = {"n": 0, "padding": "x" * 2_500_000}
+    with database.transaction() as session:
+        outbox.add_signal(session, workflow_id="listener-4", signal="tell", payload=huge, at=clock.now)
+    async with Worker(temporal.client, task_queue="listen", workflows=[Listener]):
+        await temporal.client.start_workflow("Listener", 1, id="listener-4", task_queue="listen")
+        handle = await temporal.client.start_workflow("Listener", 1, id="listener-3", task_queue="listen")
+        put(database, clock, "listener-3", range(1))
+        assert await relay.deliver_once(temporal.client) == 1
+        assert await handle.result() == [0]
+    with database.transaction() as session:
+        assert outbox.count_undelivered(session) == 1
+        assert outbox.undelivered(session, 10, now=clock.now) == []
+
+
 async def test_while_temporal_is_away_signals_wait_and_arrive_afterwards(
     temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,10 +14,13 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from activities.exports import ExportActivities
 from store import exports, outbox, queue, secrets
+from store.companies import lock_company
 from store.engine import Database, DatabaseProblemError
 from store.tables import Company, Request
 from tests.support import stores
+from workflows.contracts import CancelInput
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -196,3 +200,32 @@ def test_secrets_are_long_and_only_their_hashes_are_kept() -> None:
 def test_a_wrong_address_is_one_clear_line(url: str, said: str) -> None:
     with pytest.raises(DatabaseProblemError, match=said):
         Database(url)
+
+
+def test_a_cancel_waits_for_a_hand_out_of_the_same_company_and_then_comes_too_late(database: Database) -> None:
+    """A request that left is never called cancelled, whichever process moves first."""
+    stores.add_company(database)
+    export_id = add_export(database)
+    add_request(database, export_id, "A")
+    activities = ExportActivities(database, clock=lambda: NOW, new_id=lambda: "X")
+    results: list[bool] = []
+
+    def cancel() -> None:
+        results.append(activities.cancel_request(CancelInput(request_id="A", run_id="A")).cancelled)
+
+    canceller = threading.Thread(target=cancel)
+    with database.transaction() as session:
+        lock_company(session, "acme")
+        handed_out = queue.request(session, "A")
+        assert handed_out is not None
+        handed_out.state = queue.IN_FLIGHT
+        session.flush()
+        canceller.start()
+        canceller.join(0.3)
+        assert canceller.is_alive(), "it decided while the request was being handed out"
+    canceller.join(20)
+    assert results == [False]
+    with database.transaction() as session:
+        left = queue.request(session, "A")
+        assert left is not None
+        assert left.state == queue.IN_FLIGHT
