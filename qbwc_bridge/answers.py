@@ -285,7 +285,8 @@ class Answers:
                 self._rejected(session, wc, request, rejected)
                 return
             request.available_at = self._clock() + pause_after(request.postponed, self._limits)
-        if ruling.lost and request.attempt >= self._limits.losses_max:
+        request.losses += ruling.lost
+        if request.losses >= self._limits.losses_max:
             rejected = Rejected(request_id=request.id, verdict=recovery.LOST_TOO_OFTEN, message=ruling.reason)
             self._rejected(session, wc, request, rejected)
             return

@@ -157,6 +157,8 @@ class Request(Base):
     """waiting | in_flight | done | cancelled"""
     attempt: Mapped[int] = mapped_column(default=0)
     postponed: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
+    """How often its set was lost and it proved not to be written."""
     outcome: Mapped[Json | None]
     """What became of it, as `workflows.contracts.Outcome`: a later run finds it here when its signal came too late."""
     batch_max: Mapped[int]

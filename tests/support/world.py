@@ -30,6 +30,22 @@ from workflows.contracts import Outcome, PrepareInput
 BASE = "http://localhost"
 
 
+def a_qwc(company_id: str, *, owner_id: str = stores.OWNER_ID, file_id: str = stores.FILE_ID) -> str:
+    """The .qwc file of a company."""
+    return build_qwc(
+        QwcInput(
+            app_name="TMS export",
+            app_url=f"{BASE}/qbwc",
+            app_support=f"{BASE}/support/{company_id}",
+            user_name=f"qbwc-{company_id}",
+            owner_id=owner_id,
+            file_id=file_id,
+            description="Invoices and carrier bills",
+            run_every_minutes=15,
+        )
+    )
+
+
 class World:
     """One company and everything around it."""
 
@@ -42,18 +58,7 @@ class World:
         self.activities = ExportActivities(database, clock=clock, new_id=stores.counter("REQ"))
         wsgi = build_wsgi(self.dispatcher, public_url=BASE, support_page=lambda _company: None)
         self.http = httpx.Client(transport=httpx.WSGITransport(app=wsgi, raise_app_exceptions=True))
-        qwc = build_qwc(
-            QwcInput(
-                app_name="TMS export",
-                app_url=f"{BASE}/qbwc",
-                app_support=f"{BASE}/support/acme",
-                user_name="qbwc-acme",
-                owner_id=stores.OWNER_ID,
-                file_id=stores.FILE_ID,
-                description="Invoices and carrier bills",
-                run_every_minutes=15,
-            )
-        )
+        qwc = a_qwc("acme")
         self.quickbooks: CompanyFile = freight_company(clock=clock)
         self.cuts = Cuts()
         self.connector = WebConnector(read_qwc(qwc), stores.PASSWORD, self.quickbooks, http=self.http, cuts=self.cuts)

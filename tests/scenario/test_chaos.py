@@ -1,0 +1,56 @@
+"""Each export ends as exactly one transaction in the right company file, or as a Failed with a true reason.
+
+QBD_CHAOS_SEEDS=from:to runs another range of seeds; a violation names its seed, and that seed fails again.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.scenario import chaos
+
+CHUNK = 10
+"""Seeds a test: enough tests for every core, few enough to read."""
+SEARCHED = 200
+"""So many seeds at most until a build without recovery is caught."""
+
+
+def _chunks() -> list[range]:
+    first, _, end = os.environ.get("QBD_CHAOS_SEEDS", "0:100").partition(":")
+    return [range(start, min(start + CHUNK, int(end))) for start in range(int(first), int(end), CHUNK)]
+
+
+@pytest.mark.parametrize("seeds", _chunks(), ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+def test_every_export_arrives_once_or_fails_truly(seeds: range) -> None:
+    """Whatever dies, whoever interferes."""
+    for seed in seeds:
+        report = chaos.run(seed)
+        assert sum(report.outcomes.values()) > 0
+
+
+def test_chaos_catches_a_build_without_recovery() -> None:
+    """An oracle that cannot fail proves nothing: a build that just sends again doubles, and is seen to."""
+    for seed in range(SEARCHED):
+        try:
+            chaos.run(seed, recovery=False)
+        except AssertionError as violation:
+            if "holds twice" not in str(violation):
+                continue
+            assert f"seed {seed}:" in str(violation)
+            return
+    pytest.fail(f"{SEARCHED} seeds did not notice that recovery is off")
+
+
+def test_a_seed_replays_exactly() -> None:
+    """Calls, ids, times and books: otherwise a failing seed could not be looked into."""
+    for seed in (1, 3):
+        assert chaos.run(seed) == chaos.run(seed)
+
+
+def test_the_faults_are_all_drawn() -> None:
+    """A fault that no seed draws would be covered by name only."""
+    drawn = {fault.name for seed in range(60) for update in chaos.Plan.of(seed).updates for fault in update.faults}
+    known = {name.removeprefix("fault_") for name in dir(chaos._Run) if name.startswith("fault_")}
+    assert drawn == known
