@@ -9,7 +9,8 @@ import os
 
 import pytest
 
-from tests.scenario import chaos
+from tests.scenario import chaos, faults
+from tests.scenario.plan import Plan
 
 CHUNK = 10
 """Seeds a test: enough tests for every core, few enough to read."""
@@ -51,6 +52,6 @@ def test_a_seed_replays_exactly() -> None:
 
 def test_the_faults_are_all_drawn() -> None:
     """A fault that no seed draws would be covered by name only."""
-    drawn = {fault.name for seed in range(60) for update in chaos.Plan.of(seed).updates for fault in update.faults}
-    known = {name.removeprefix("fault_") for name in dir(chaos._Run) if name.startswith("fault_")}
+    drawn = {fault.name for seed in range(60) for update in Plan.of(seed).updates for fault in update.faults}
+    known = {name.removeprefix("fault_") for name in dir(faults) if name.startswith("fault_")}
     assert drawn == known
