@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 
 from qbxml.envelope import build_message_set
 from simulator import soap
+from simulator.errors import QuickBooksError
 from simulator.records import CompanyState, Posted
 from store import queue
 from store.tables import Request
@@ -126,7 +128,9 @@ def fault_user_types(world: World, desk: Desk, document: int) -> None:
         return
     before = len(desk.quickbooks.ledger)
     body = re.sub("<ExternalGUID>.*?</ExternalGUID>", "", request.body)
-    desk.quickbooks.open_session("by hand").process_request(build_message_set((body,), version="13.0"))
+    # A dialog that is up, or a file in the other mode, keeps this person out as well.
+    with contextlib.suppress(QuickBooksError):
+        desk.quickbooks.open_session("by hand").process_request(build_message_set((body,), version="13.0"))
     desk.typed += desk.quickbooks.ledger[before:]
 
 
