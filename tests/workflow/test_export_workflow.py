@@ -120,7 +120,7 @@ async def remember(handle: WorkflowHandle[Any, Any], name: str) -> int:
     history = await handle.fetch_history()
     if os.environ.get("QBD_SAVE_HISTORIES"):
         # Stack traces and identities name the machine that recorded it; replay needs neither.
-        text = re.sub(r'"(stackTrace|identity)": "(?:[^"\\\\]|\\\\.)*"', r'"\1": ""', history.to_json())
+        text = re.sub(r'"(stackTrace|identity)": "(?:[^"\\]|\\.)*"', r'"\1": ""', history.to_json())
         (HISTORIES / f"{name}.json").write_text(text)
     return len(history.events)
 
