@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ops.keys import checked_database
 from ops.problems import ProblemError
 from ops.settings import Settings
-from store import companies, queue
-from store.tables import Company, Export, OutboxSignal, Request
+from store import companies, exports, outbox, queue
+from store.tables import Company
 
 INCIDENTS_SHOWN = 3
 
@@ -52,21 +51,16 @@ def _problem(company: Company) -> str:
 
 def _queue(session: Session, company_id: str, now: datetime) -> str:
     waiting = queue.count_waiting(session, company_id)
-    in_flight = session.scalar(
-        select(func.count()).where(Request.company_id == company_id, Request.state == queue.IN_FLIGHT)
-    )
-    oldest = session.scalar(
-        select(func.min(Request.created_at)).where(Request.company_id == company_id, Request.state == queue.WAITING)
-    )
-    signals = session.scalar(select(func.count()).where(OutboxSignal.delivered_at.is_(None)))
+    in_flight = queue.count_in_flight(session, company_id)
+    oldest = queue.oldest_waiting_at(session, company_id)
+    signals = outbox.count_undelivered(session)
     since = f", the oldest since {_ago(oldest, now)}" if oldest else ""
     return f"{waiting} waiting{since}, {in_flight} in flight; {signals} signals not delivered (all companies)"
 
 
 def _exports(session: Session, company_id: str) -> str:
-    query = select(Export.state, func.count()).where(Export.company_id == company_id).group_by(Export.state)
-    counts = [f"{count} {state}" for state, count in session.execute(query.order_by(Export.state))]
-    return ", ".join(counts) or "none yet"
+    counts = sorted(exports.count_by_state(session, company_id).items())
+    return ", ".join(f"{count} {state}" for state, count in counts) or "none yet"
 
 
 def _incidents(session: Session, company_id: str, now: datetime) -> list[str]:

@@ -150,7 +150,6 @@ class Dispatcher:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 return "done"
-            wc.connection_errors += 1
             if wc.state != "open":
                 return "done"  # another session took over; this one says nothing of the connection any more
             verdict = classify_hresult(hresult, message, after_write=False)
@@ -341,7 +340,6 @@ class Dispatcher:
         result = machine.progress(done=wc.done + wc.failed, left=left)
         if result == machine.DONE:
             wc.state = "finished"
-        wc.progress = result
         return result
 
 

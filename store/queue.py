@@ -78,6 +78,12 @@ def count_in_flight(session: Session, company_id: str) -> int:
     return session.scalar(query) or 0
 
 
+def oldest_waiting_at(session: Session, company_id: str) -> datetime | None:
+    """Give since when the head of the queue waits; None when nothing does."""
+    query = select(Request.created_at).where(Request.company_id == company_id, Request.state == WAITING)
+    return session.scalar(query.order_by(Request.seq).limit(1))
+
+
 def unresolved_write_set(session: Session, company_id: str) -> MessageSet | None:
     """Find the write set whose answer is not known; there is at most one per company."""
     return session.scalar(

@@ -71,6 +71,10 @@ class Company(Base):
     last_seen_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
     problem: Mapped[Json | None]
+    preferences: Mapped[Json | None]
+    """What the company file's preferences say of our documents, as `mapping.lists.CompanyFacts`; told each session."""
+    last_restore_time: Mapped[str | None] = mapped_column(String(40))
+    """When the company file was last put back from a backup, as QuickBooks writes it (qbxml.md 5.4)."""
     created_at: Mapped[datetime]
 
 
@@ -175,15 +179,15 @@ class WebConnectorSession(Base):
     ticket_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"), index=True)
     state: Mapped[str] = mapped_column(String(12))
-    """open | finished | refused | superseded"""
+    """open | finished | refused | superseded | abandoned"""
+    host: Mapped[str | None] = mapped_column(String(100))
+    """The computer, as the Web Connector's lock in the company file names it (web-connector.md 2.4)."""
     started_at: Mapped[datetime]
     last_call_at: Mapped[datetime]
     guard_passed: Mapped[bool] = mapped_column(default=False)
     qbxml_version: Mapped[str] = mapped_column(String(10), default="13.0")
     done: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
-    progress: Mapped[int] = mapped_column(default=0)
-    connection_errors: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(Text, default="")
 
 

@@ -100,11 +100,11 @@ def test_the_migrations_give_exactly_the_tables_of_the_code(database: Database) 
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from store.tables import Base
+    from store.metadata import METADATA
 
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_a_document_has_one_export(database: Database) -> None:
