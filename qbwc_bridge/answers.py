@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from qbwc_bridge import recovery
 from qbwc_bridge.rulings import (
+    UNREADABLE,
     Again,
     Arrived,
     Facts,
@@ -81,6 +82,8 @@ def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, resp
         kinds = ("lookup", "lookup")
     elif "probe" in ids:
         kinds = ("probe", "probe")
+    elif recovery.ACTIVITY_ID in ids:
+        kinds = ("activity", "activity")
     return next((exchange for exchange in open_ones if exchange.kind in kinds), None)
 
 
@@ -109,11 +112,11 @@ class Answers:
     ) -> bool:
         """Store the answer and everything that follows from it; True when the session must end with its error."""
         exchange.response = answer.response[:RESPONSE_MAX]
-        exchange.hresult = answer.hresult[:40] or None
+        exchange.hresult = answer.hresult.strip()[:40] or None
         exchange.message = answer.message[:1000] or None
         exchange.answered_at = self._clock()
         write_set_id = exchange.about_set_id or exchange.id
-        sent = [] if exchange.kind == "probe" else self._still_open(session, write_set_id)
+        sent = [] if exchange.kind in ("probe", "activity") else self._still_open(session, write_set_id)
         if answer.hresult.strip():
             return self._record_hresult(session, owner, wc, exchange, sent, answer)
         try:
@@ -133,16 +136,25 @@ class Answers:
             exchange.state = queue.ANSWERED  # a write is, once each of its requests is decided
         if exchange.kind == "probe":
             return False
-        judge = recovery.judge_lookup if exchange.kind == "lookup" else judge_answers
-        rulings = judge([sent_request(request) for request in sent], parsed)
+        if exchange.kind == "activity":
+            self._note_activity(session, owner, exchange, parsed)
+            return False
+        views = [sent_request(request) for request in sent]
+        rulings = judge_answers(views, parsed)
+        if exchange.kind == "lookup":
+            rulings = recovery.judge_lookup(views, parsed)
+            write_set = session.get(MessageSet, write_set_id)
+            if write_set is not None and normalise_hresult(write_set.hresult or "") == UNREADABLE:
+                rulings = recovery.judge_unreadable_lookup(rulings, views, write_set.message or "")
         self._apply(session, owner, wc, sent, rulings)
         self._settle(session, write_set_id)
         return False
 
-    def give_up(self, session: Session, owner: Company, wc: WebConnectorSession, write_set: MessageSet) -> None:
-        """End what no look-up could decide as "may already be in QuickBooks"."""
+    def give_up(
+        self, session: Session, owner: Company, wc: WebConnectorSession, write_set: MessageSet, *, why: str
+    ) -> None:
+        """End what no look-up can decide as "may already be in QuickBooks"."""
         sent = self._still_open(session, write_set.id)
-        why = "Looking for it in QuickBooks failed again and again"
         rulings = [Rejected(request_id=r.id, verdict=recovery.MAY_BE_THERE, message=why) for r in sent]
         self._apply(session, owner, wc, sent, rulings)
         self._settle(session, write_set.id)
@@ -185,6 +197,13 @@ class Answers:
         views = [sent_request(request) for request in sent] if is_write else []
         ruled = judge_hresult(views, answer.hresult, answer.message, can_lower=self._lower_version(wc, answer))
         log.warning("document failed", company=owner.id, set=exchange.id, kind=exchange.kind, hresult=answer.hresult)
+        if exchange.kind == "activity" and ruled.fate is SetFate.GO_ON:
+            self._note_activity(session, owner, exchange, None)
+            return False
+        if is_write and ruled.fate is SetFate.GO_ON and self._may_be_repeated(session, exchange):
+            # An HRESULT names no set. Nothing is decided by it: the set is looked up, and only then split.
+            exchange.answered_at = None
+            return False
         if is_write:
             self._apply(session, owner, wc, sent, ruled.rulings)
             self._settle(session, exchange.id)
@@ -201,6 +220,27 @@ class Answers:
         wc.last_error = f"{ruled.verdict.explanation} {ruled.verdict.next_step}"
         owner.problem = problem_of(ruled.verdict, answer.message, self._clock())
         return True
+
+    def _may_be_repeated(self, session: Session, exchange: MessageSet) -> bool:
+        """Say whether this may be the answer to the document before, delivered a second time (web-connector.md 5.1)."""
+        before = queue.exchange_before(session, exchange)
+        return before is not None and (before.hresult, before.message) == (exchange.hresult, exchange.message)
+
+    def _note_activity(
+        self, session: Session, owner: Company, exchange: MessageSet, parsed: MessageSetResponse | None
+    ) -> None:
+        """Keep when the file was last restored; a doubt makes the set be looked up instead of asked for."""
+        write_set = session.get(MessageSet, exchange.about_set_id)
+        if write_set is None:
+            raise LookupError(f"the set {exchange.about_set_id} of {exchange.id} is gone")
+        check = recovery.judge_activity(parsed, known=owner.last_restore_time, sent_at=write_set.sent_at)
+        exchange.state = queue.ANSWERED
+        exchange.message = check.doubt[:1000] or None
+        if check.last_restore_time != owner.last_restore_time:
+            text = f"{check.doubt or 'The company file was restored from a backup'}. Exports that were Successful "
+            text += "before may be missing in QuickBooks: compare the last days."
+            self._incident(session, owner, "file_restored", text)
+        owner.last_restore_time = check.last_restore_time
 
     def _still_open(self, session: Session, write_set_id: str) -> list[Request]:
         return list(queue.requests_of_set(session, write_set_id))

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from qbwc_bridge import answers, recovery
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
-from qbwc_bridge.guard import Binding, OpenFile, judge_file
+from qbwc_bridge.meeting import meet, note_twin
 from qbwc_bridge.session import Limits, Recovery, Step, Waiting
+from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
-from qbxml.envelope import HostAndCompany, build_message_set, build_request_element, choose_version, parse_hcp
+from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets
-from store.companies import company, company_by_username, lock_company, record_incident
+from store.companies import company, company_by_username, lock_company, record_incident, record_incident_once
 from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -32,9 +33,9 @@ OLDEST_CLIENT = (2, 1)
 EXPIRED = "This session is not known here any more. Nothing is lost: run the update again."
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
+SIGN_IN_REFUSED = "wrong_password"
+SIGN_IN_REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 ASKS_MAX = 2
-LOOKUP_MARGIN_DAYS = 1
-"""The clock and the zone of the QuickBooks computer are not ours."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,21 +74,17 @@ class Dispatcher:
     def authenticate(self, username: str, password: str) -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
-        with self._database.transaction() as session:
+        with self._database.transaction("authenticate") as session:
             owner = company_by_username(session, username)
             if not secrets.password_matches(password, owner.password_hash if owner else None) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
                 if owner is not None:
-                    record_incident(
-                        session,
-                        company_id=owner.id,
-                        at=now,
-                        code="wrong_password",
-                        text="A Web Connector signed in with a wrong password. Enter the password again in its list.",
-                    )
+                    _note_wrong_password(session, owner, now)
                 return ["", "nvu"]
             lock_company(session, owner.id)
             owner.last_seen_at = now
+            if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
+                owner.problem = None
             if owner.paused or not queue.has_work(session, owner.id, now=now):
                 return ["", "none"]
             if self._is_being_worked_on(session, owner, now):
@@ -111,20 +108,26 @@ class Dispatcher:
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str
     ) -> str:
         """Hand out the next document; "" when getLastError says why not."""
-        with self._database.transaction() as session:
+        with self._database.transaction("sendRequestXML") as session:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 return ""
             owner = _company_of(session, wc)
-            wc.last_call_at = self._clock()
+            now = wc.last_call_at = self._clock()
+            if wc.state == "superseded" and queue.has_newer_at_work(session, wc):
+                note_twin(session, owner, clone_notice(wc.host), now)
             if hcp_response and wc.state == "open":
-                self._meet_company(session, owner, wc, hcp_response, company_file)
+                judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
+                unresolved = queue.unresolved_write_set(session, owner.id)
+                if judgement.binds_anew and unresolved is not None:
+                    why = "It was sent to the company file that this connection was bound to before"
+                    self._answers.give_up(session, owner, wc, unresolved, why=why)
             return self._hand_out(session, owner, wc)
 
     def receive_response_xml(self, ticket: str, response: str, hresult: str, message: str) -> int:
         """Record the answer to the document that is out; a repeated one gets the same reply and changes nothing."""
         now = self._clock()
-        with self._database.transaction() as session:
+        with self._database.transaction("receiveResponseXML") as session:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 text = "An answer came with a ticket that was never given out, or was forgotten. It was not used."
@@ -141,12 +144,14 @@ class Dispatcher:
                 self._answers.record_late(session, owner, response)
                 return newest.progress if newest is not None and newest.progress is not None else -1
             ends = self._answers.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
+            if not ends:
+                owner.problem = None  # QuickBooks works, and with the right file
             exchange.progress = -1 if ends else self._progress(session, owner, wc)
             return exchange.progress
 
     def connection_error(self, ticket: str, hresult: str, message: str) -> str:
         """Note why QuickBooks could not be opened. Always `done`: any other text would be taken as a path."""
-        with self._database.transaction() as session:
+        with self._database.transaction("connectionError") as session:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 return "done"
@@ -169,7 +174,7 @@ class Dispatcher:
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
-        with self._database.transaction() as session:
+        with self._database.transaction("closeConnection") as session:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 return "OK"
@@ -204,46 +209,12 @@ class Dispatcher:
         holder = session.get(WebConnectorSession, unresolved.ticket_hash)
         return holder is not None and holder.state == "open"
 
-    def _meet_company(
-        self, session: Session, owner: Company, wc: WebConnectorSession, hcp_response: str, company_file: str
-    ) -> None:
-        """Compare the open file with the binding, before anything of the business leaves."""
-        seen = parse_hcp(hcp_response) or HostAndCompany(host=None, company=None, preferences=None)
-        judgement = judge_file(
-            Binding(
-                file_id=owner.file_id, company_name=owner.bound_company_name, company_file=owner.bound_company_file
-            ),
-            OpenFile(file_id=seen.file_id(owner.owner_id), company_name=seen.company_name, company_file=company_file),
-        )
-        now = self._clock()
-        if not judgement.allowed:
-            wc.guard_passed = False
-            wc.last_error = judgement.text
-            owner.problem = {
-                "code": "wrong_company_file",
-                "cause": judgement.text,
-                "owner": "bookkeeper",
-                "next_step": "Open the right company file. If the books really moved to another file, "
-                "ask TMS.ai to bind the connection anew.",
-                "at": now.isoformat(),
-            }
-            record_incident(session, company_id=owner.id, at=now, code="wrong_company_file", text=judgement.text)
-            return
-        if judgement.text:
-            record_incident(session, company_id=owner.id, at=now, code="company_file", text=judgement.text)
-        wc.guard_passed = True
-        wc.qbxml_version = choose_version(seen.supported_versions)
-        owner.bound_company_name = seen.company_name
-        owner.bound_company_file = company_file or owner.bound_company_file
-        owner.qbxml_version = wc.qbxml_version
-        owner.product = seen.host.product_name if seen.host else owner.product
-        owner.problem = None
-
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession) -> str:
         now = self._clock()
         unresolved = queue.unresolved_write_set(session, owner.id)
         if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
-            self._answers.give_up(session, owner, wc, unresolved)
+            why = "Looking for it in QuickBooks failed again and again"
+            self._answers.give_up(session, owner, wc, unresolved, why=why)
             unresolved = None
         waiting = [] if owner.paused else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
         step = machine.next_step(
@@ -260,11 +231,14 @@ class Dispatcher:
             return ""
         if unresolved is not None:
             set_id = unresolved.id
+            if step is Step.CHECK_FILE:
+                text = recovery.activity_document(wc.qbxml_version)
+                return self._store(session, owner, wc, kind="activity", text=text, about=set_id)
             if step is Step.ASK:
                 text = recovery.ask_document(set_id, wc.qbxml_version)
                 return self._store(session, owner, wc, kind="ask", text=text, about=set_id)
             sent = [answers.sent_request(request) for request in queue.requests_of_set(session, set_id)]
-            since = (unresolved.sent_at - timedelta(days=LOOKUP_MARGIN_DAYS)).date()
+            since = (unresolved.sent_at - recovery.CLOCKS_MAY_DIFFER).date()
             text = recovery.lookup_document(sent, since=since, version=wc.qbxml_version)
             return self._store(session, owner, wc, kind="lookup", text=text, about=set_id)
         if step is Step.PROBE:
@@ -343,6 +317,24 @@ class Dispatcher:
         return result
 
 
+def _note_wrong_password(session: Session, owner: Company, now: datetime) -> None:
+    owner.problem = {
+        "code": SIGN_IN_REFUSED,
+        "cause": SIGN_IN_REFUSED_TEXT,
+        "owner": "bookkeeper",
+        "next_step": "Enter the password in the Web Connector's list again; if it is lost, make a new one.",
+        "at": now.isoformat(),
+    }
+    record_incident_once(
+        session,
+        company_id=owner.id,
+        at=now,
+        code=SIGN_IN_REFUSED,
+        text=SIGN_IN_REFUSED_TEXT,
+        within=timedelta(hours=1),
+    )
+
+
 def _company_of(session: Session, wc: WebConnectorSession) -> Company:
     owner = company(session, wc.company_id)
     if owner is None:
@@ -354,9 +346,14 @@ def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) 
     answered = [step for step in queue.recovery_steps(session, unresolved.id) if step.state == queue.ANSWERED]
     if any(step.kind == "lookup" and step.ticket_hash == wc.ticket_hash for step in answered):
         return Recovery.LOOKED_UP
+    if queue.answered_in_session(session, wc.ticket_hash, "activity") is None:
+        return Recovery.NOT_CHECKED
+    if any(step.kind == "activity" and step.message for step in answered):
+        return Recovery.ASKED
     # A QuickBooks that cannot answer an empty set is not asked for ever.
     asked_enough = _failed_steps(session, unresolved, "ask") >= ASKS_MAX
-    return Recovery.ASKED if answered or asked_enough else Recovery.NOTHING_ASKED
+    is_asked = asked_enough or any(step.kind == "ask" for step in answered)
+    return Recovery.ASKED if is_asked else Recovery.NOTHING_ASKED
 
 
 def _failed_steps(session: Session, unresolved: MessageSet, kind: str) -> int:

@@ -16,6 +16,8 @@ class Binding:
     file_id: str
     company_name: str | None
     company_file: str | None
+    may_move: bool = False
+    """An operator said that the books moved to another file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class Judgement:
 
     allowed: bool
     text: str = ""
+    binds_anew: bool = False
+    """Another file than before: what was sent to the old one cannot be looked up in this one."""
 
 
 def judge_file(bound: Binding, seen: OpenFile) -> Judgement:
@@ -42,10 +46,17 @@ def judge_file(bound: Binding, seen: OpenFile) -> Judgement:
             allowed=False,
             text="QuickBooks did not say which company file is open. Open the company file and run the update again.",
         )
-    same_name = _same(bound.company_name or "", seen.company_name)
+    judgement = _compare(bound, seen)
+    if judgement.allowed or not bound.may_move or bound.company_name is None:
+        return judgement
+    return _move(bound, seen)
+
+
+def _compare(bound: Binding, seen: OpenFile) -> Judgement:
+    same_name = _same(bound.company_name or "", seen.company_name or "")
     same_path = bool(seen.company_file) and _same(bound.company_file or "", seen.company_file)
     is_first = bound.company_name is None
-    has_our_stamp = seen.file_id is not None and _same(seen.file_id, bound.file_id)
+    has_our_stamp = _bears_our_stamp(bound, seen)
     # Adding the .qwc stamps the file that it is meant for: at first a file without the stamp is another one, too.
     if not has_our_stamp and (is_first or seen.file_id is not None):
         return Judgement(allowed=False, text=_wrong_file(bound, seen))
@@ -60,6 +71,25 @@ def judge_file(bound: Binding, seen: OpenFile) -> Judgement:
             f"before it was {bound.company_name} ({bound.company_file})",
         )
     return Judgement(allowed=False, text=_wrong_file(bound, seen))
+
+
+def _bears_our_stamp(bound: Binding, seen: OpenFile) -> bool:
+    return seen.file_id is not None and _same(seen.file_id, bound.file_id)
+
+
+def _move(bound: Binding, seen: OpenFile) -> Judgement:
+    if not _bears_our_stamp(bound, seen):
+        return Judgement(
+            allowed=False,
+            text=f"{seen.company_name} ({seen.company_file}) is open and does not bear the mark of this connection: "
+            "add the .qwc file to the Web Connector again while it is open. Nothing was sent.",
+        )
+    return Judgement(
+        allowed=True,
+        binds_anew=True,
+        text=f"Bound anew to {seen.company_name} ({seen.company_file}), "
+        f"before it was {bound.company_name} ({bound.company_file})",
+    )
 
 
 def _same(one: str, other: str) -> bool:

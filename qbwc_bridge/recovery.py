@@ -1,17 +1,30 @@
 """Pure: finding out what became of a set whose answer was lost (design.md 3.4; qbxml.md 1.4, 4.5).
 
-Ask first, with an empty set that can run nothing. Look up what that left open, by number and by entity. Only what
-neither question finds is absent.
+First, was the file restored from a backup? Then QuickBooks' memory of sets proves nothing. Otherwise ask, with an
+empty set that can run nothing. Look up what that left open, by number and by entity. Only what neither question finds
+is absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from qbwc_bridge.rulings import Again, Arrived, Rejected, Ruling, SentRequest, Unknown, transactions
+from qbwc_bridge.rulings import (
+    UNREADABLE,
+    Again,
+    Arrived,
+    Rejected,
+    Ruling,
+    SentRequest,
+    Unknown,
+    judge_hresult,
+    transactions,
+)
 from qbxml.bills import BillQuery, BillRet
+from qbxml.company import CompanyActivityQuery, CompanyActivityRet
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, build_message_set, build_request_element
 from qbxml.invoices import InvoiceQuery, InvoiceRet
 from qbxml.outcomes import Retry, Verdict
@@ -45,6 +58,54 @@ LOST_TOO_OFTEN = Verdict(
     "then export it again.",
     retry=Retry.NEVER,
 )
+
+
+ACTIVITY_ID = "activity"
+CLOCKS_MAY_DIFFER = timedelta(days=1)
+"""The clock and the zone of the QuickBooks computer are not ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCheck:
+    """What the company file says of restores, and why asking for a set would prove nothing; "" when it would."""
+
+    last_restore_time: str | None
+    doubt: str = ""
+
+
+def activity_document(version: str) -> str:
+    """Build the question when the file was last restored from a backup (qbxml.md 1.4)."""
+    return build_message_set([build_request_element(CompanyActivityQuery(), ACTIVITY_ID)], version=version)
+
+
+def judge_activity(answer: MessageSetResponse | None, *, known: str | None, sent_at: datetime) -> FileCheck:
+    """Say whether the file may have been restored after a set left at `sent_at`; `known` is the restore known before.
+
+    Without a readable answer (None) nothing is known, and the set is looked up: that is right in every case.
+    """
+    response = answer.by_request_id(ACTIVITY_ID) if answer is not None else None
+    try:
+        rets = response.rets_of(CompanyActivityRet) if response is not None and not response.is_error else []
+    except UnreadableResponse:
+        rets = []
+    if not rets:
+        return FileCheck(last_restore_time=known, doubt="QuickBooks did not say when the file was last restored")
+    restored = (rets[0].last_restore_time or "").strip() or None
+    if restored is None:
+        return FileCheck(last_restore_time=None)
+    moved = known is not None and restored != known
+    if moved or _time_of(restored) > sent_at - CLOCKS_MAY_DIFFER:
+        return FileCheck(last_restore_time=restored, doubt=f"The company file was restored from a backup at {restored}")
+    return FileCheck(last_restore_time=restored)
+
+
+def _time_of(text: str) -> datetime:
+    """Read a time of QuickBooks; one that cannot be read counts as the latest."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def ask_document(set_id: str, version: str) -> str:
@@ -96,6 +157,15 @@ def judge_lookup(sent: Sequence[SentRequest], answer: MessageSetResponse) -> lis
         _judge(request, answer.by_request_id(f"{request.wire_id}.n"), entities[_entity_key(request)], half)
         for request in sent
     ]
+
+
+def judge_unreadable_lookup(rulings: Sequence[Ruling], sent: Sequence[SentRequest], message: str) -> list[Ruling]:
+    """Rule after a look-up on a set that QuickBooks is said not to have been able to read (0x80040400).
+
+    What proved absent was not lost: the set is split, and a document that stood alone is the culprit.
+    """
+    split = {ruling.request_id: ruling for ruling in judge_hresult(sent, UNREADABLE, message).rulings}
+    return [split[ruling.request_id] if isinstance(ruling, Again) else ruling for ruling in rulings]
 
 
 def _askers(sent: Sequence[SentRequest]) -> dict[tuple[str, str], SentRequest]:

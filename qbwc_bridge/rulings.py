@@ -11,6 +11,8 @@ from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse
 from qbxml.invoices import InvoiceRet
 from qbxml.outcomes import Retry, Verdict, classify_hresult, classify_status
 
+UNREADABLE = "0x80040400"
+"""QuickBooks could not parse the document and ran nothing of it (qbxml.md 6.3)."""
 MESSAGE_MAX = 1000
 """QuickBooks' own words are cut to this: they go into signals and rows."""
 

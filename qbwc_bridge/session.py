@@ -28,6 +28,9 @@ class Limits:
     """Sessions that a locked record may cost an export before a person must look."""
     settle_s: int = 180
     """So long after a set was fetched another session is told to come back: QuickBooks may be writing it."""
+    abandon_s: int = 3600
+    """A session that was silent for so long is over. A dialog in QuickBooks can hold up an answer for many minutes, so
+    its late answer still counts (web-connector.md 2.2)."""
     lookups_max: int = 6
     """Look-ups that decided nothing before a person must look."""
     losses_max: int = 10
@@ -48,8 +51,11 @@ class Waiting:
 class Recovery(StrEnum):
     """How far the questions about an unresolved set have come."""
 
+    NOT_CHECKED = "not_checked"
+    """Whether the file was restored from a backup meanwhile is not known in this session."""
     NOTHING_ASKED = "nothing_asked"
     ASKED = "asked"
+    """Or asking is of no use: the file was restored, or QuickBooks cannot answer an empty set."""
     LOOKED_UP = "looked_up"
     """By this session; an earlier session's look-up that decided nothing is simply done again."""
 
@@ -58,6 +64,7 @@ class Step(StrEnum):
     """What sendRequestXML hands out."""
 
     REFUSE = "refuse"
+    CHECK_FILE = "check_file"
     ASK = "ask"
     LOOK_UP = "look_up"
     WRITE = "write"
@@ -69,6 +76,8 @@ def next_step(*, is_open: bool, guard_passed: bool, unresolved: Recovery | None,
     if not is_open or not guard_passed:
         return Step.REFUSE
     match unresolved:
+        case Recovery.NOT_CHECKED:
+            return Step.CHECK_FILE
         case Recovery.NOTHING_ASKED:
             return Step.ASK
         case Recovery.ASKED:

@@ -67,8 +67,16 @@ class CompanyRet(ReadModel, tag="CompanyRet"):
 
     def file_id(self, owner_id: str | None = None) -> str | None:
         """The FileID that the Web Connector stored in this file, of one owner or of any (web-connector.md 2.1)."""
+        return self._private("FileID", owner_id)
+
+    def locked_by(self, owner_id: str) -> str | None:
+        """The computer whose Web Connector is at work in this file: `LOCKED:HOST:ticks` (web-connector.md 2.4)."""
+        lock, _, rest = (self._private("AppLock", owner_id) or "").partition(":")
+        return rest.partition(":")[0].strip() or None if lock == "LOCKED" else None
+
+    def _private(self, name: str, owner_id: str | None) -> str | None:
         for field in self.data_ext:
-            if field.name == "FileID" and field.value and (owner_id is None or same_guid(field.owner_id, owner_id)):
+            if field.name == name and field.value and (owner_id is None or same_guid(field.owner_id, owner_id)):
                 return field.value
         return None
 

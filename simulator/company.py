@@ -72,8 +72,14 @@ class CompanyFile:
         return self.state.model_dump_json(indent=1)
 
     def restore(self, backup: str) -> None:
-        """Put a backup in place of the file; everything since then is gone (qbxml.md 1.4, 7.16)."""
+        """Put a backup in place of the file; everything since then is gone (qbxml.md 1.4, 7.16).
+
+        Whether the recovery records are in the file, and so gone as well, is a switch: no source says it.
+        """
+        records = self.state.message_sets
         self.state = CompanyState.model_validate_json(backup)
+        if self.switches.records_survive_restore:
+            self.state.message_sets = records
         self.state.last_restore_time = self.local_time()
 
     @property

@@ -160,3 +160,4 @@ class Switches:
     number_missing_ref: bool = True
     standard_time_offset_all_year: bool = True
     keep_only_latest_record: bool = False
+    records_survive_restore: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -51,6 +51,17 @@ def api_keys(session: Session) -> Sequence[ApiKey]:
 def record_incident(session: Session, *, company_id: str | None, at: datetime, code: str, text: str) -> None:
     """Keep a sentence for the operator."""
     session.add(Incident(company_id=company_id, at=at, code=code, text=text[:INCIDENT_TEXT_MAX]))
+
+
+def record_incident_once(
+    session: Session, *, company_id: str, at: datetime, code: str, text: str, within: timedelta
+) -> None:
+    """Keep a sentence unless the same one was kept lately: what repeats at every session would bury the rest."""
+    query = select(Incident.id).where(
+        Incident.company_id == company_id, Incident.code == code, Incident.text == text, Incident.at > at - within
+    )
+    if session.scalar(query.limit(1)) is None:
+        record_incident(session, company_id=company_id, at=at, code=code, text=text)
 
 
 def incidents(session: Session, company_id: str, limit: int = 20) -> Sequence[Incident]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from store.companies import lock_company
@@ -115,6 +116,14 @@ def exchange_answered_with(session: Session, ticket_hash: str, response: str) ->
     return session.scalars(query.order_by(MessageSet.seq.desc()).limit(1)).first()
 
 
+def answered_in_session(session: Session, ticket_hash: str, kind: str) -> MessageSet | None:
+    """Find a question of a kind that this session was asked and that was answered."""
+    query = select(MessageSet).where(
+        MessageSet.ticket_hash == ticket_hash, MessageSet.kind == kind, MessageSet.state == ANSWERED
+    )
+    return session.scalar(query.order_by(MessageSet.seq.desc()).limit(1))
+
+
 def recovery_steps(session: Session, write_set_id: str) -> Sequence[MessageSet]:
     """Give what was asked about a write set so far, oldest first."""
     query = select(MessageSet).where(MessageSet.about_set_id == write_set_id)
@@ -138,6 +147,44 @@ def wc_session(session: Session, ticket_hash: str) -> WebConnectorSession | None
         return None
     lock_company(session, company_id)
     return session.get(WebConnectorSession, ticket_hash, populate_existing=True)
+
+
+def sessions_since(session: Session, company_id: str, since: datetime) -> Sequence[WebConnectorSession]:
+    """Give the sessions of a company whose last call came later, newest first."""
+    query = select(WebConnectorSession).where(
+        WebConnectorSession.company_id == company_id, WebConnectorSession.last_call_at > since
+    )
+    return session.scalars(query.order_by(WebConnectorSession.last_call_at.desc())).all()
+
+
+def has_newer_at_work(session: Session, wc: WebConnectorSession) -> bool:
+    """Say whether a session that began later has shown a company file: a repeated sign-in alone never does."""
+    query = select(WebConnectorSession.ticket_hash).where(
+        WebConnectorSession.company_id == wc.company_id,
+        WebConnectorSession.started_at > wc.started_at,
+        WebConnectorSession.guard_passed.is_(True),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def close_abandoned(session: Session, *, silent_since: datetime, last_error: str) -> int:
+    """Close the open sessions of all companies that were silent since then; gives how many.
+
+    What they fetched and never answered stays unresolved: the next session asks for it.
+    """
+    query = (
+        update(WebConnectorSession)
+        .where(WebConnectorSession.state == "open", WebConnectorSession.last_call_at < silent_since)
+        .values(state="abandoned", last_error=last_error)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", session.execute(query)).rowcount
+
+
+def exchange_before(session: Session, exchange: MessageSet) -> MessageSet | None:
+    """Find what the same session was handed just before."""
+    query = select(MessageSet).where(MessageSet.ticket_hash == exchange.ticket_hash, MessageSet.seq == exchange.seq - 1)
+    return session.scalar(query)
 
 
 def open_sessions(session: Session, company_id: str) -> Sequence[WebConnectorSession]:

@@ -73,6 +73,8 @@ class Company(Base):
     problem: Mapped[Json | None]
     preferences: Mapped[Json | None]
     """What the company file's preferences say of our documents, as `mapping.lists.CompanyFacts`; told each session."""
+    rebind_requested_at: Mapped[datetime | None]
+    """An operator said that the books moved: the next session may bind to another file that bears our stamp."""
     last_restore_time: Mapped[str | None] = mapped_column(String(40))
     """When the company file was last put back from a backup, as QuickBooks writes it (qbxml.md 5.4)."""
     created_at: Mapped[datetime]
@@ -200,7 +202,7 @@ class MessageSet(Base):
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
-    """write | ask | lookup | probe"""
+    """write | activity | ask | lookup | probe"""
     state: Mapped[str] = mapped_column(String(12))
     """sent | answered | abandoned; a write set that is `sent` is unresolved"""
     about_set_id: Mapped[str | None] = mapped_column(String(24))

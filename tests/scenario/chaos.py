@@ -84,6 +84,7 @@ def _play_session(world: World, number: int, update: Update, struck: Counter[str
     world.fuse.disarm()
     desk.connector.company = desk.quickbooks
     desk.connector.cuts.rules.clear()
+    faults.put_right(desk)
     faults.restore(world, desk)
     world.deliver(lambda late: late.company == desk.index and late.place == "session")
 

@@ -118,6 +118,45 @@ def fault_user_deletes(world: World, desk: Desk) -> None:
         world.events.append(f"a user deleted {posted.ref_number} of {desk.id}")
 
 
+def fault_list_change(world: World, desk: Desk, what: str, which: int) -> None:
+    """A bookkeeper renames, hides or removes what documents refer to, and puts it right after the session."""
+    state = desk.quickbooks.state
+    customers = [c for c in state.customers if c.full_name == "Cafe Rio Foods"]
+    vendors = [v for v in state.vendors if v.full_name == "Acme Carrier LLC"]
+    items = [i for i in state.items if i.full_name in ("Linehaul", "Fuel Surcharge")]
+    entries = [*customers, *vendors, *items]
+    if not entries:
+        return
+    entry, kept = entries[which % len(entries)], desk.quickbooks.snapshot()
+    desk.has_changed_lists = True
+    world.events.append(f"a user of {desk.id}: {what} {entry.full_name}")
+    name = entry.name
+    match what:
+        case "rename":
+            desk.quickbooks.rename(entry.list_id, f"{name} 2")
+            desk.undo.append(lambda: desk.quickbooks.rename(entry.list_id, name))
+        case "inactivate":
+            desk.quickbooks.set_active(entry.list_id, False)
+            desk.undo.append(lambda: desk.quickbooks.set_active(entry.list_id, True))
+        case _:
+            desk.quickbooks.remove_entry(entry.list_id)
+            desk.undo.append(lambda: _put_back(desk, CompanyState.model_validate_json(kept)))
+
+
+def _put_back(desk: Desk, before: CompanyState) -> None:
+    """The entry is added again; here with its old id, which no user could do: the same documents go on."""
+    for name in ("customers", "vendors", "items"):
+        held = {entry.list_id for entry in getattr(desk.quickbooks.state, name)}
+        missing = [entry for entry in getattr(before, name) if entry.list_id not in held]
+        getattr(desk.quickbooks.state, name).extend(missing)
+
+
+def put_right(desk: Desk) -> None:
+    """The bookkeeper undoes what was changed in the lists."""
+    while desk.undo:
+        desk.undo.pop()()
+
+
 def fault_user_types(world: World, desk: Desk, document: int) -> None:
     """A bookkeeper enters a document that is also exported: nobody can tell later which of both is there."""
     wanted = world.plan.documents[document - 1]

@@ -13,8 +13,13 @@ from store.tables import Incident, MessageSet, OutboxSignal, Request
 from tests.scenario.world import Desk, World, names, outcome_of
 from workflows import contracts
 
-ALARMS = {"company_file", "wrong_company_file"}
-"""What an operator may be told in these runs; any other incident is a false alarm, for no answer is forged here."""
+ALARMS = {
+    "company_file": None,
+    "wrong_company_file": None,
+    "second_web_connector": "second_",
+    "file_restored": "restore_",
+}
+"""What an operator may be told in these runs, and with which fault; any other incident is a false alarm."""
 
 
 def check(world: World) -> None:
@@ -38,11 +43,13 @@ def check(world: World) -> None:
     assert ends == Counter(r.id for r in requests if r.state == queue.DONE), f"outcomes were told as {ends}"
     removed = {guid for desk in world.desks for guid in desk.gone}
     gone = [r.facts["ref_number"] for r in requests if r.facts["external_guid"] in removed]
+    faults = {fault.name for update in world.plan.updates for fault in update.faults}
+    expected = {code for code, cause in ALARMS.items() if cause is None or any(f.startswith(cause) for f in faults)}
     strange = {
         f"{incident.code}: {incident.text}"
         for incident in incidents
         # What was removed from the books and sent again looks like two to a late answer: rightly a warning.
-        if incident.code not in ALARMS
+        if incident.code not in expected
         and not (incident.code == "possible_duplicate" and any(number in incident.text for number in gone))
     }
     assert not strange, f"false alarms: {strange}"
@@ -101,6 +108,9 @@ def _true_reasons(world: World, desk: Desk, request: Request) -> set[str]:
             reasons.add("3140")
     if any(str(txn.total) == request.facts["total"] for txn in desk.typed):
         reasons.add(contracts.OUTCOME_UNKNOWN)
+    if desk.has_changed_lists:
+        # A customer that is gone or has another name: refused, or not to be looked up by that name.
+        reasons |= {"3140", contracts.OUTCOME_UNKNOWN}
     if request.attempt >= world.limits.losses_max:
         reasons.add("lost_too_often")
     return reasons

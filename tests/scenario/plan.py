@@ -15,6 +15,11 @@ LOST_TOUCH = ("0x80010108", "0x80040402", "0x8004040D", "0x800706BA", None)
 """How the Web Connector reports a QuickBooks that died; None when it died as well."""
 
 
+STEPS = ("authenticate", "sendRequestXML", "receiveResponseXML", "connectionError", "closeConnection")
+POINTS = ("clock", "id", *(f"{step}: {when} commit" for step in STEPS for when in ("before", "after")))
+"""Where the bridge can die."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """One document of the TMS, and what will become of it."""
@@ -73,6 +78,8 @@ class Plan:
     batch_size: int
     documents: tuple[Document, ...]
     updates: tuple[Update, ...]
+    records_survive: bool
+    """QuickBooks keeps its memory of message sets when a backup is put back; no source says which."""
 
     @classmethod
     def of(cls, seed: int) -> Plan:
@@ -86,6 +93,7 @@ class Plan:
             batch_size=draw.choice((1, 2, 3, 5, 20)),
             documents=documents,
             updates=tuple(_update(draw, companies, documents) for _ in range(count)),
+            records_survive=draw.random() < 0.5,
         )
 
     def __str__(self) -> str:
@@ -138,6 +146,7 @@ def _fault(draw: random.Random, document: int) -> Fault:
         (3, Fault(name="lock", arguments=(document, draw.randint(1, 3)))),
         (3, Fault(name="user_edits", arguments=(draw.choice(("ref_number", "memo")),))),
         (2, Fault(name="user_deletes")),
+        (2, Fault(name="list_change", arguments=(draw.choice(("rename", "inactivate", "remove")), draw.randrange(4)))),
         (2, Fault(name="user_types", arguments=(document,))),
         (4, Fault(name="repeat", arguments=("sendRequestXML", nth, is_seen))),
         (3, Fault(name="repeat", arguments=("receiveResponseXML", nth, is_seen))),
@@ -147,7 +156,7 @@ def _fault(draw: random.Random, document: int) -> Fault:
         (4, Fault(name="second_connector", arguments=(nth, is_seen, draw.choice((0, 1, 5))))),
         (2, Fault(name="second_while_writing", arguments=(nth, is_seen))),
         (2, Fault(name="second_sign_in", arguments=(draw.choice(METHODS[2:4]), nth))),
-        (5, Fault(name="killed", arguments=(draw.choice(("clock", "id", "commit")), draw.randint(1, 9)))),
+        (6, Fault(name="killed", arguments=(draw.choice(POINTS), draw.choice((1, 1, 1, 2, 3))))),
     ]
     weights, faults = zip(*choices, strict=True)
     return draw.choices(faults, weights)[0]

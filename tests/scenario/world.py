@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import event, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as DatabaseSession
 
 from activities.exports import ExportActivities
@@ -63,6 +63,9 @@ class Desk:
     typed: list[Posted] = field(default_factory=list)
     """What a user entered by hand: the same document as an export, without our GUID."""
     backups: list[tuple[str, bool]] = field(default_factory=list)
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    """What a user puts right again after the session."""
+    has_changed_lists: bool = False
 
 
 class World:
@@ -79,8 +82,7 @@ class World:
         self.poisoned: set[str] = set()
         self.lates: list[Late] = []
         self.kills: list[tuple[str, int]] = []
-        self._database = open_database(folder)
-        event.listen(self._database._sessions, "before_commit", lambda _session: self.fuse.passing("commit"))
+        self._database = open_database(folder, self.fuse.passing)
         new_set, new_ticket = stores.counter("SET"), stores.counter("ticket")
 
         def new_id() -> str:
@@ -113,7 +115,8 @@ class World:
         quickbooks = freight_company(f"Freight {company_id}", clock=self.clock)
         same_name = freight_company(quickbooks.name, clock=self.clock)
         same_name.state.path = f"D:\\Old\\{quickbooks.name}.qbw"
-        line = Line(self._http)
+        quickbooks.switches.records_survive_restore = self.plan.records_survive
+        line = Line(self._http, self.fuse)
         qwc = read_qwc(a_qwc(company_id, owner_id=owner_id, file_id=file_id))
         http: Any = line
         connector = WebConnector(qwc, stores.PASSWORD, quickbooks, http=http, cuts=Cuts())

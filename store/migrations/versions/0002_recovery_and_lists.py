@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """Add and drop; rows stay. Without batches: a table that others point to cannot be made anew on SQLite."""
     op.add_column("companies", sa.Column("preferences", sa.JSON(), nullable=True))
+    op.add_column("companies", sa.Column("rebind_requested_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("companies", sa.Column("last_restore_time", sa.String(length=40), nullable=True))
     op.add_column("web_connector_sessions", sa.Column("host", sa.String(length=100), nullable=True))
     op.drop_column("web_connector_sessions", "progress")
@@ -43,4 +44,5 @@ def downgrade() -> None:
         op.add_column("web_connector_sessions", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
     op.drop_column("web_connector_sessions", "host")
     op.drop_column("companies", "last_restore_time")
+    op.drop_column("companies", "rebind_requested_at")
     op.drop_column("companies", "preferences")

@@ -1,0 +1,85 @@
+"""Meeting the company file that is open, before anything of the business leaves: guard, facts, other computers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from qbwc_bridge.guard import Binding, Judgement, OpenFile, judge_file
+from qbwc_bridge.twins import Visit, twin_notice
+from qbxml.envelope import HostAndCompany, choose_version, parse_hcp
+from store import queue
+from store.companies import record_incident, record_incident_once
+from store.tables import Company, WebConnectorSession
+
+TWIN_WINDOW = timedelta(hours=24)
+HOST_MAX = 100
+
+
+def meet(
+    session: Session, owner: Company, wc: WebConnectorSession, *, hcp_response: str, company_file: str, now: datetime
+) -> Judgement:
+    """Compare the open file with the binding and note what the Web Connector says of it; gives the judgement.
+
+    `hcp_response` is the answer to Host, Company and Preferences queries (web-connector.md 2.1).
+    """
+    seen = parse_hcp(hcp_response) or HostAndCompany(host=None, company=None, preferences=None)
+    judgement = judge_file(
+        Binding(
+            file_id=owner.file_id,
+            company_name=owner.bound_company_name,
+            company_file=owner.bound_company_file,
+            may_move=owner.rebind_requested_at is not None,
+        ),
+        OpenFile(file_id=seen.file_id(owner.owner_id), company_name=seen.company_name, company_file=company_file),
+    )
+    if not judgement.allowed:
+        _refuse(session, owner, wc, judgement, now)
+        return judgement
+    if judgement.text:
+        record_incident(session, company_id=owner.id, at=now, code="company_file", text=judgement.text)
+    wc.guard_passed = True
+    wc.qbxml_version = choose_version(seen.supported_versions)
+    wc.host = (seen.company.locked_by(owner.owner_id) or "")[:HOST_MAX] or None if seen.company else None
+    owner.bound_company_name = seen.company_name
+    owner.bound_company_file = company_file or owner.bound_company_file
+    owner.rebind_requested_at = None
+    owner.qbxml_version = wc.qbxml_version
+    owner.product = seen.host.product_name if seen.host else owner.product
+    if judgement.binds_anew:
+        owner.last_restore_time = None
+    _look_for_twins(session, owner, wc, now)
+    return judgement
+
+
+def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement: Judgement, now: datetime) -> None:
+    wc.guard_passed = False
+    wc.last_error = judgement.text
+    owner.problem = {
+        "code": "wrong_company_file",
+        "cause": judgement.text,
+        "owner": "bookkeeper",
+        "next_step": "Open the right company file. If the books really moved to another file, "
+        "ask TMS.ai to bind the connection anew.",
+        "at": now.isoformat(),
+    }
+    record_incident(session, company_id=owner.id, at=now, code="wrong_company_file", text=judgement.text)
+
+
+def _look_for_twins(session: Session, owner: Company, wc: WebConnectorSession, now: datetime) -> None:
+    earlier = [
+        Visit(host=other.host, at=other.last_call_at)
+        for other in queue.sessions_since(session, owner.id, now - TWIN_WINDOW)
+        if other.ticket_hash != wc.ticket_hash
+    ]
+    text = twin_notice(wc.host, earlier, now=now, interval=timedelta(minutes=owner.run_every_minutes))
+    if text:
+        note_twin(session, owner, text, now)
+
+
+def note_twin(session: Session, owner: Company, text: str, now: datetime) -> None:
+    """Tell the operator of a second Web Connector, once a day."""
+    record_incident_once(
+        session, company_id=owner.id, at=now, code="second_web_connector", text=text, within=TWIN_WINDOW
+    )
