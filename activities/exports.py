@@ -51,7 +51,7 @@ class ExportActivities:
     @activity.defn(name=contracts.ACTIVITY_PREPARE)
     def prepare_export(self, inp: PrepareInput) -> Prepared:
         """Map and queue the document of this run, or adopt what an earlier run left under way."""
-        with self._database.transaction() as session:
+        with self._database.transaction("prepare_export") as session:
             owner = lock_company(session, inp.company_id)
             if owner is None:
                 return Prepared(failure=_unknown_company(inp.company_id))
@@ -59,6 +59,17 @@ class ExportActivities:
             if isinstance(document, list):
                 return self._refuse(session, inp, None, document)
             row = self._row(session, owner, inp, document)
+            is_accepted = row.state == ExportState.MAPPED and row.detail in (
+                contracts.ACCEPTED,
+                contracts.STARTING_AGAIN,
+            )
+            if is_accepted and row.content_hash != content_hash(document):
+                # A start that was late: what our API accepted last is what is exported.
+                inp = inp.model_copy(update={"document": row.document})
+                accepted = parse_document(row.document)
+                if isinstance(accepted, list):
+                    return self._refuse(session, inp, row, accepted)
+                document = accepted
             adopted = self._adopt(session, row, inp, content_hash(document))
             if adopted is not None:
                 return adopted
@@ -67,7 +78,7 @@ class ExportActivities:
     @activity.defn(name=contracts.ACTIVITY_RECORD)
     def record_state(self, inp: RecordInput) -> None:
         """Write a state change to the read model and its timeline, once."""
-        with self._database.transaction() as session:
+        with self._database.transaction("record_state") as session:
             row = exports.find_export(session, inp.company_id, inp.kind, inp.document_id)
             if row is None:
                 raise LookupError(f"export {inp.company_id}/{inp.kind}/{inp.document_id} has no row")
@@ -84,7 +95,7 @@ class ExportActivities:
     @activity.defn(name=contracts.ACTIVITY_CANCEL)
     def cancel_request(self, inp: CancelInput) -> CancelResult:
         """Take a waiting request out of the queue; False once the Web Connector has fetched it."""
-        with self._database.transaction() as session:
+        with self._database.transaction("cancel_request") as session:
             found = queue.request(session, inp.request_id)
             if found is None or found.run_id != inp.run_id:
                 return CancelResult(cancelled=False)
@@ -120,7 +131,10 @@ class ExportActivities:
                 return Prepared(failure=_content_differs())
             request.state = queue.CANCELLED  # nothing has left yet: the new content takes its place
         if row.quickbooks is not None:
-            return Prepared(transaction=Transaction.model_validate(row.quickbooks))
+            found = Transaction.model_validate(row.quickbooks)
+            text = "A person found it in QuickBooks" if found.confirmed_by_person else "It is in QuickBooks"
+            self._note(session, row, ExportState.SUCCESSFUL, text, key=f"{inp.run_id}/there", transaction=found)
+            return Prepared(transaction=found)
         if request is None or request.state == queue.CANCELLED:
             return None
         if request.state == queue.DONE:

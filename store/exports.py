@@ -32,6 +32,12 @@ def find_export(session: Session, company_id: str, kind: str, document_id: str) 
     )
 
 
+def by_workflow_id(session: Session, workflow_id: str) -> Export | None:
+    """Find the export that a workflow is about; None when the id is not one of an export."""
+    kind, *names = workflow_id.split("/")
+    return find_export(session, *names) if kind == "export" and len(names) == 3 else None
+
+
 def add_export(session: Session, new: NewExport, *, state: str, at: datetime) -> Export:
     """Add the row of a document that was never exported. The unique key refuses a second one."""
     row = Export(

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from store.tables import Lease, OutboxSignal
 
 NOTE_MAX = 500
+START = "(start)"
+"""In place of a signal's name: the workflow is started."""
 
 
 def add_signal(session: Session, *, workflow_id: str, signal: str, payload: dict[str, Any], at: datetime) -> None:
@@ -19,10 +21,44 @@ def add_signal(session: Session, *, workflow_id: str, signal: str, payload: dict
     session.add(OutboxSignal(workflow_id=workflow_id, signal=signal, payload=payload, created_at=at, available_at=at))
 
 
-def undelivered(session: Session, limit: int, *, now: datetime) -> Sequence[OutboxSignal]:
-    """Give the oldest signals that Temporal has not taken and that are not postponed."""
+def add_start(session: Session, *, workflow_id: str, start: dict[str, Any], at: datetime) -> None:
+    """Put the start of a workflow into the outbox, in the caller's transaction; `start` is a `WorkflowStart`."""
+    add_signal(session, workflow_id=workflow_id, signal=START, payload=start, at=at)
+
+
+def waits_to_start(session: Session, workflow_id: str) -> bool:
+    """Say whether the start of a workflow is not delivered yet."""
+    query = select(OutboxSignal.id).where(
+        OutboxSignal.workflow_id == workflow_id, OutboxSignal.signal == START, OutboxSignal.delivered_at.is_(None)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def withdraw_start(session: Session, workflow_id: str, *, now: datetime) -> bool:
+    """Take back a start that no relay has in hand; False when there is none, or one has."""
+    query = select(OutboxSignal).where(
+        OutboxSignal.workflow_id == workflow_id, OutboxSignal.signal == START, OutboxSignal.delivered_at.is_(None)
+    )
+    rows = session.scalars(query.with_for_update()).all()
+    if not rows or any(row.available_at > now for row in rows):
+        return False
+    for row in rows:
+        row.delivered_at = now
+        row.note = "taken back"
+    return True
+
+
+def take(session: Session, limit: int, *, now: datetime, hold_starts: timedelta) -> Sequence[OutboxSignal]:
+    """Give the oldest signals that Temporal has not taken and that may go now.
+
+    Starts among them are held: until that time has passed, nobody else delivers them or takes them back.
+    """
     query = select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now)
-    return session.scalars(query.order_by(OutboxSignal.id).limit(limit)).all()
+    rows = session.scalars(query.order_by(OutboxSignal.id).limit(limit).with_for_update()).all()
+    for row in rows:
+        if row.signal == START:
+            row.available_at = now + hold_starts
+    return rows
 
 
 def postpone(session: Session, workflow_ids: Sequence[str], *, until: datetime) -> None:
@@ -42,6 +78,12 @@ def mark_delivered(session: Session, signal_ids: Sequence[int], *, at: datetime,
     for row in session.scalars(select(OutboxSignal).where(OutboxSignal.id.in_(signal_ids))):
         row.delivered_at = at
         row.note = note[:NOTE_MAX]
+
+
+def workflows_of(session: Session, signal_ids: Sequence[int]) -> Sequence[str]:
+    """Give the workflows that these signals are for, each once."""
+    query = select(OutboxSignal.workflow_id).where(OutboxSignal.id.in_(signal_ids)).distinct()
+    return session.scalars(query).all()
 
 
 def hold_lease(session: Session, name: str, *, holder: str, now: datetime, seconds: float) -> bool:

@@ -228,10 +228,13 @@ class Incident(Base):
 
 
 class OutboxSignal(Base):
-    """A signal that Temporal has not taken yet, or took at `delivered_at`."""
+    """A signal or a start that Temporal has not taken yet, or took at `delivered_at`."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_undelivered", "delivered_at", "id"),)
+    __table_args__ = (
+        Index("ix_outbox_undelivered", "delivered_at", "id"),
+        Index("ix_outbox_workflow", "workflow_id"),
+    )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     workflow_id: Mapped[str] = mapped_column(String(255))
     signal: Mapped[str] = mapped_column(String(40))

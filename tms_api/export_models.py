@@ -54,6 +54,14 @@ class RetryRequest(_Body):
     confirm_not_in_quickbooks: bool = Field(default=False, strict=True, description=CONFIRMATION)
 
 
+class ConfirmRequest(_Body):
+    """What somebody found in QuickBooks."""
+
+    txn_id: Annotated[str, StringConstraints(max_length=36, pattern=r"^[0-9A-Fa-f]+-[0-9]+$")] | None = Field(
+        default=None, description="TxnID of the transaction, if known.", examples=["5A2B-1767225600"]
+    )
+
+
 class CancelRequest(_Body):
     """Why to cancel."""
 
@@ -74,7 +82,14 @@ class Preview(BaseModel):
 class QuickBooksTransaction(BaseModel):
     """The transaction in QuickBooks."""
 
-    txn_id: str = Field(description="TxnID.", examples=["5A2B-1767225600"])
+    txn_id: str | None = Field(
+        default=None,
+        description="TxnID; null only when a person found the transaction and did not give it.",
+        examples=["5A2B-1767225600"],
+    )
+    confirmed_by_person: bool = Field(
+        default=False, description="Somebody said that it is in QuickBooks; QuickBooks itself did not tell."
+    )
     ref_number: str | None = Field(default=None, description="Number as QuickBooks shows it.")
     edit_sequence: str | None = Field(default=None, description="EditSequence.")
     txn_number: str | None = Field(default=None, description="TxnNumber.")

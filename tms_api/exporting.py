@@ -1,7 +1,7 @@
 """What happens to an export before Temporal hears of it: pre-flight, the row that is its lasting guard, the refusals.
 
-Everything here is one short transaction; the routes start the workflow afterwards. A row without a workflow is
-harmless: the same request again starts it.
+Each is one short transaction; the start of the workflow is put into the outbox in the same one (store/outbox.py), so
+whatever was accepted begins, however long Temporal is away.
 """
 
 from __future__ import annotations
@@ -19,30 +19,26 @@ from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
-from store import exports
+from store import exports, outbox, queue
 from store.tables import Company, Export
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices
-from workflows.contracts import OUTCOME_UNKNOWN, ExportInput, ExportState, export_workflow_id
+from workflows.contracts import (
+    ACCEPTED,
+    OUTCOME_UNKNOWN,
+    STARTING_AGAIN,
+    ExportState,
+    Outcome,
+    Transaction,
+    export_start,
+    export_workflow_id,
+)
 
-ACCEPTED = "Accepted; the export is being started"
-STARTING_AGAIN = "Starting again"
 INSERT_TRIES = 3
 """A second insert of the same document fails once and then finds the winner's row."""
 PREVIEW_RUN = "preview"
-_NAMES = {"invoice": "Invoice", "carrier_bill": "Carrier bill"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """An export that Temporal shall run."""
-
-    inp: ExportInput
-    workflow_id: str
-    summary: str
-    after_run: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +48,13 @@ class Accepted:
     kind: str
     document_id: str
     is_new: bool
-    start: Start | None
 
 
 def accept(services: ApiServices, company_id: str, posted: Mapping[str, Any], *, confirmed_absent: bool) -> Accepted:
     """Find or add the export of a document; raises `ProblemError` when it cannot be exported."""
     for remaining in reversed(range(INSERT_TRIES)):
         try:
-            with services.database.transaction() as session:
+            with services.database.transaction("accept") as session:
                 return _accept(services, session, company_id, posted, confirmed_absent=confirmed_absent)
         except IntegrityError:
             if not remaining:
@@ -83,10 +78,10 @@ def prepare_retry(
     services: ApiServices, company_id: str, kind: str, document_id: str, *, confirmed_absent: bool
 ) -> Accepted:
     """Make a Failed or Cancelled export ready to start again, with the document that is stored."""
-    with services.database.transaction() as session:
+    with services.database.transaction("retry") as session:
         company = require_company(session, company_id)
         row = require_export(session, company_id, kind, document_id, lock=True)
-        # The request before this one may have been told that Temporal is away.
+        # The same request again, before the export has begun.
         is_waiting_to_start = row.state == ExportState.MAPPED and row.detail == STARTING_AGAIN
         if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not is_waiting_to_start:
             raise ProblemError(
@@ -95,7 +90,7 @@ def prepare_retry(
         _refuse_unconfirmed(row, confirmed_absent=confirmed_absent)
         _preflight(session, company, _parsed(row.document))
         _start_again(services, row)
-        return _accepted(row, is_new=True, confirmed_absent=confirmed_absent)
+        return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
 
 
 def check_cancel(services: ApiServices, company_id: str, kind: str, document_id: str) -> str:
@@ -123,15 +118,39 @@ def require_export(session: Session, company_id: str, kind: str, document_id: st
 
 
 def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id: str) -> bool:
-    """Cancel an export whose workflow never started, because Temporal was away; False when it is something else."""
-    with services.database.transaction() as session:
+    """Cancel an export whose start is still in the outbox; False when it has begun, or is just being started."""
+    now = services.clock()
+    with services.database.transaction("cancel") as session:
         row = require_export(session, company_id, kind, document_id, lock=True)
         if row.state != ExportState.MAPPED or row.detail not in (ACCEPTED, STARTING_AGAIN):
             return False
+        if not outbox.withdraw_start(session, export_workflow_id(company_id, kind, document_id), now=now):
+            return False
         row.state = ExportState.CANCELLED
         row.detail = "Taken back before it was started"
-        row.updated_at = services.clock()
+        row.updated_at = now
         return True
+
+
+def confirm_present(
+    services: ApiServices, company_id: str, kind: str, document_id: str, *, txn_id: str | None
+) -> Accepted:
+    """Take a person's word that the transaction is in QuickBooks; the export starts again and ends as Successful."""
+    transaction = Transaction(txn_id=txn_id, confirmed_by_person=True)
+    with services.database.transaction("confirm") as session:
+        require_company(session, company_id)
+        row = require_export(session, company_id, kind, document_id, lock=True)
+        if row.state not in (ExportState.FAILED, ExportState.CANCELLED):
+            raise ProblemError(
+                409, "not_confirmable", f"The export is {row.state}; only a Failed or Cancelled one can be confirmed."
+            )
+        transaction.ref_number = row.ref_number
+        row.quickbooks = transaction.model_dump(mode="json")
+        request = queue.newest_request(session, row.id)
+        if request is not None and request.state == queue.DONE:
+            request.outcome = Outcome(request_id=request.id, key="end", transaction=transaction).model_dump(mode="json")
+        _start_again(services, row)
+        return _accepted(services, session, row, is_new=True)
 
 
 def _accept(
@@ -158,7 +177,7 @@ def _accept(
         )
         row = exports.add_export(session, new, state=ExportState.MAPPED, at=services.clock())
         row.detail = ACCEPTED
-        return _accepted(row, is_new=True, confirmed_absent=confirmed_absent)
+        return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
     session.refresh(row, with_for_update=True)
     state = ExportState(row.state)
     if state in (ExportState.FAILED, ExportState.CANCELLED):
@@ -168,23 +187,34 @@ def _accept(
         row.content_hash = digest
         row.number = document.number
         _start_again(services, row)
-        return _accepted(row, is_new=True, confirmed_absent=confirmed_absent)
+        return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
     if row.content_hash != digest:
         raise _conflict(state)
-    return _accepted(row, is_new=False, confirmed_absent=confirmed_absent)
+    return _accepted(services, session, row, is_new=False, confirmed_absent=confirmed_absent)
 
 
-def _accepted(row: Export, *, is_new: bool, confirmed_absent: bool) -> Accepted:
-    start = None
+def _accepted(
+    services: ApiServices, session: Session, row: Export, *, is_new: bool, confirmed_absent: bool = False
+) -> Accepted:
     if row.state != ExportState.SUCCESSFUL:
-        # Started even if it should run: an earlier request may have found Temporal away, and a second start is none.
-        start = Start(
-            inp=ExportInput(company_id=row.company_id, document=row.document, confirmed_absent=confirmed_absent),
-            workflow_id=export_workflow_id(row.company_id, row.kind, row.document_id),
-            summary=f"{_NAMES[row.kind]} {row.number}",
-            after_run=row.run_id if row.detail == STARTING_AGAIN else None,
-        )
-    return Accepted(kind=row.kind, document_id=row.document_id, is_new=is_new, start=start)
+        _put_start(services, session, row, confirmed_absent=confirmed_absent)
+    return Accepted(kind=row.kind, document_id=row.document_id, is_new=is_new)
+
+
+def _put_start(services: ApiServices, session: Session, row: Export, *, confirmed_absent: bool) -> None:
+    """Let the relay start the export. A second start of one that runs is none, and mends one that Temporal lost."""
+    workflow_id = export_workflow_id(row.company_id, row.kind, row.document_id)
+    is_again = row.detail == STARTING_AGAIN
+    if outbox.waits_to_start(session, workflow_id) and not is_again:
+        return
+    start = export_start(
+        row.company_id,
+        row.document,
+        number=row.number,
+        confirmed_absent=confirmed_absent,
+        after_run=row.run_id if is_again else None,
+    )
+    outbox.add_start(session, workflow_id=workflow_id, start=start.model_dump(mode="json"), at=services.clock())
 
 
 def _start_again(services: ApiServices, row: Export) -> None:

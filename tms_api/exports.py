@@ -15,6 +15,7 @@ from tms_api import exporting
 from tms_api.companies import CompanyPath, require_company
 from tms_api.export_models import (
     CancelRequest,
+    ConfirmRequest,
     ExportList,
     ExportPanel,
     NewExport,
@@ -24,10 +25,10 @@ from tms_api.export_models import (
     panel_view,
     summary_view,
 )
-from tms_api.exporting import Accepted, require_export
+from tms_api.exporting import require_export
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
-from tms_api.services import ApiServices, ExportNotRunningError, Services
+from tms_api.services import ApiServices, ExportNotRunningError, Services, TemporalUnreachableError
 from workflows.contracts import ExportState
 
 DOCUMENT_KEY_PATTERN = r"^[A-Za-z0-9_.\-]+$"
@@ -64,7 +65,7 @@ async def create_export(company: CompanyPath, body: NewExport, services: Service
     )
     if not accepted.is_new:
         response.status_code = 200
-    return await _started(services, company, accepted)
+    return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
 
 
 @router.post("/preview")
@@ -123,7 +124,21 @@ async def retry_export(
     accepted = await to_thread.run_sync(
         lambda: exporting.prepare_retry(services, company, kind, document_id, confirmed_absent=confirmed)
     )
-    return await _started(services, company, accepted)
+    return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
+
+
+@router.post("/{kind}/{document_id}/confirm", status_code=202, responses=documented(409))
+def confirm_export(
+    company: CompanyPath,
+    kind: KindPath,
+    document_id: DocumentPath,
+    services: Services,
+    body: Annotated[ConfirmRequest | None, Body()] = None,
+) -> ExportPanel:
+    """Say that the transaction of a Failed export is in QuickBooks: it becomes Successful and is not sent again."""
+    txn_id = body.txn_id if body else None
+    exporting.confirm_present(services, company, kind, document_id, txn_id=txn_id)
+    return _panel(services, company, kind, document_id)
 
 
 @router.post("/{kind}/{document_id}/cancel", status_code=202, responses=documented(409))
@@ -136,24 +151,19 @@ async def cancel_export(
 ) -> ExportPanel:
     """Ask an export to end before it is sent. The state says whether it was in time."""
     workflow_id = await to_thread.run_sync(exporting.check_cancel, services, company, kind, document_id)
+    is_ended = await to_thread.run_sync(exporting.end_unstarted, services, company, kind, document_id)
     try:
+        # Asked even then: a relay that died may have started it without being able to say so.
         await services.exporter.cancel(workflow_id, body.reason if body else "")
     except ExportNotRunningError as error:
-        if await to_thread.run_sync(exporting.end_unstarted, services, company, kind, document_id):
-            return await to_thread.run_sync(_panel, services, company, kind, document_id)
-        raise ProblemError(
-            409, "not_running", "The export has ended, or was never started; sending the document again starts it."
-        ) from error
+        if not is_ended:
+            raise ProblemError(
+                409, "not_running", "The export has ended, or is just being started; look at it again in a moment."
+            ) from error
+    except TemporalUnreachableError:
+        if not is_ended:
+            raise
     return await to_thread.run_sync(_panel, services, company, kind, document_id)
-
-
-async def _started(services: ApiServices, company: str, accepted: Accepted) -> ExportPanel:
-    start = accepted.start
-    if start is not None and start.after_run is not None:
-        await services.exporter.start(start.inp, start.workflow_id, start.summary, after_run=start.after_run)
-    elif start is not None:
-        await services.exporter.start(start.inp, start.workflow_id, start.summary)
-    return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
 
 
 def _panel(services: ApiServices, company: str, kind: str, document_id: str) -> ExportPanel:

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from store.engine import Database
 from store.tables import Company
-from workflows.contracts import ExportInput
 
 
 class TemporalUnreachableError(Exception):
@@ -24,17 +23,13 @@ class ExportNotRunningError(Exception):
 
 
 class Exporter(Protocol):
-    """Starts and cancels export workflows. Both raise `TemporalUnreachableError`; repeating either is harmless."""
-
-    async def start(self, inp: ExportInput, workflow_id: str, summary: str, *, after_run: str | None = None) -> None:
-        """Start the export unless it runs or has succeeded.
-
-        `after_run` is the run that is known to have ended: if Temporal still holds it open, the start waits for its
-        end instead of taking it for the new run.
-        """
+    """Reaches Temporal for what cannot wait in the outbox."""
 
     async def cancel(self, workflow_id: str, reason: str) -> None:
-        """Ask the export to end before it is sent; raises `ExportNotRunningError` when there is none."""
+        """Ask the export to end before it is sent; repeating it is harmless.
+
+        Raises `ExportNotRunningError` when there is none, `TemporalUnreachableError` when Temporal is away.
+        """
 
     async def reachable(self) -> bool:
         """Say whether Temporal answers; never raises."""

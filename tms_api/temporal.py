@@ -1,4 +1,4 @@
-"""Starting and cancelling export workflows on Temporal."""
+"""Cancelling export workflows on Temporal. Starts go through the outbox (store/outbox.py)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tms_api.services import ExportNotRunningError, TemporalUnreachableError
-from workflows import contracts, search_attributes
-from workflows.contracts import ExportInput
 
 RPC_TIMEOUT = timedelta(seconds=10)
 """A client of the API waits this long at most before it hears that Temporal is away."""
 HEALTH_TIMEOUT = timedelta(seconds=2)
-CLOSING_PAUSE_S = 0.1
-CLOSING_TRIES = 50
-"""A run writes its last state some milliseconds before it ends; after five seconds something else is wrong."""
 
 _PASSING = frozenset(
     {
@@ -44,15 +37,6 @@ class TemporalExporter:
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
-    async def start(self, inp: ExportInput, workflow_id: str, summary: str, *, after_run: str | None = None) -> None:
-        """Start the export; one that runs, or has succeeded, stays as it is."""
-        for _ in range(CLOSING_TRIES):
-            run_id = await self._start_once(inp, workflow_id, summary)
-            if after_run is None or run_id != after_run:
-                return
-            await asyncio.sleep(CLOSING_PAUSE_S)
-        raise TemporalUnreachableError(f"run {after_run} does not end")
-
     async def cancel(self, workflow_id: str, reason: str) -> None:
         """Ask the running export to end; it decides itself whether it still can."""
         client = await self._connected()
@@ -71,27 +55,6 @@ class TemporalExporter:
                 return await client.service_client.check_health(timeout=HEALTH_TIMEOUT)
         except (TemporalUnreachableError, RPCError, TimeoutError):
             return False
-
-    async def _start_once(self, inp: ExportInput, workflow_id: str, summary: str) -> str | None:
-        client = await self._connected()
-        try:
-            handle = await client.start_workflow(
-                contracts.WORKFLOW_TYPE,
-                inp,
-                id=workflow_id,
-                task_queue=contracts.TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=search_attributes.at_start(inp.company_id, str(inp.document["kind"])),
-                static_summary=summary,
-                rpc_timeout=RPC_TIMEOUT,
-            )
-        except WorkflowAlreadyStartedError:
-            # It has succeeded: there is nothing to start, and the read model says or will say so.
-            return None
-        except RPCError as error:
-            raise _unreachable_or_itself(error) from error
-        return handle.result_run_id
 
     async def _connected(self) -> Client:
         async with self._connecting:

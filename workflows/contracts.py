@@ -23,6 +23,10 @@ ACTIVITY_PREPARE = "prepare_export"
 ACTIVITY_RECORD = "record_state"
 ACTIVITY_CANCEL = "cancel_request"
 
+ACCEPTED = "Accepted; it is about to start"
+STARTING_AGAIN = "Starting again"
+"""Details of an export that our API accepted and that has not begun: what the row holds then is what is exported."""
+
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Failure code of an export that may already be in QuickBooks: it is exported again only if a person says so."""
 FAILURE_TYPE = "ExportFailed"
@@ -62,12 +66,28 @@ class Failure(BaseModel):
 
 
 class Transaction(BaseModel):
-    """What QuickBooks answered: the proof that the transaction is there."""
+    """What QuickBooks answered: the proof that the transaction is there. Or a person's word for it."""
 
-    txn_id: str
+    txn_id: str | None = None
+    """Absent only when a person found the transaction and did not give its id."""
     edit_sequence: str | None = None
     ref_number: str | None = None
     txn_number: str | None = None
+    confirmed_by_person: bool = False
+    """Somebody looked into QuickBooks and said that it is there; QuickBooks itself did not tell us."""
+
+
+class WorkflowStart(BaseModel):
+    """A start that the relay delivers, in order before the signals to the same workflow."""
+
+    workflow_type: str
+    argument: dict[str, Any]
+    task_queue: str = TASK_QUEUE
+    search_attributes: dict[str, str] = {}
+    """Values of Keyword attributes, by name."""
+    summary: str = ""
+    after_run: str | None = None
+    """A run that is known to have ended: while Temporal still holds it open, it is not taken for the new one."""
 
 
 class ExportInput(BaseModel):
@@ -157,3 +177,23 @@ class ExportView(BaseModel):
 def export_workflow_id(company_id: str, kind: str, document_id: str) -> str:
     """Give the id under which an export runs; starting it twice is the same export (design.md 3.1)."""
     return f"export/{company_id}/{kind}/{document_id}"
+
+
+def export_start(
+    company_id: str,
+    document: dict[str, Any],
+    *,
+    number: str,
+    confirmed_absent: bool = False,
+    after_run: str | None = None,
+) -> WorkflowStart:
+    """Give the start of an export; `number` is what people know the document by, for the Temporal UI."""
+    kind = str(document["kind"])
+    inp = ExportInput(company_id=company_id, document=document, confirmed_absent=confirmed_absent)
+    return WorkflowStart(
+        workflow_type=WORKFLOW_TYPE,
+        argument=inp.model_dump(mode="json", exclude_defaults=True),
+        search_attributes={"CompanyId": company_id, "DocumentKind": kind},
+        summary=f"{kind.replace('_', ' ').capitalize()} {number}",
+        after_run=after_run,
+    )

@@ -6,17 +6,10 @@ names and no amounts.
 
 from __future__ import annotations
 
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey
 
 COMPANY_ID = SearchAttributeKey.for_keyword("CompanyId")
 DOCUMENT_KIND = SearchAttributeKey.for_keyword("DocumentKind")
 EXPORT_STATE = SearchAttributeKey.for_keyword("ExportState")
 
 ALL = (COMPANY_ID, DOCUMENT_KIND, EXPORT_STATE)
-
-
-def at_start(company_id: str, kind: str) -> TypedSearchAttributes:
-    """Give the attributes that a starter sets."""
-    return TypedSearchAttributes(
-        [SearchAttributePair(COMPANY_ID, company_id), SearchAttributePair(DOCUMENT_KIND, kind)]
-    )

@@ -18,12 +18,13 @@ import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from sqlalchemy import select
 
-from store import secrets
+from store import outbox, secrets
 from store.engine import Database
-from store.tables import ApiKey, Company
+from store.tables import ApiKey, Company, OutboxSignal
 from tms_api.app import ApiServices, ExportNotRunningError, TemporalUnreachableError, build_app
-from workflows.contracts import ExportInput
+from workflows.contracts import ExportInput, WorkflowStart
 
 KEY = "qbd_test-key-0123456789"
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -43,17 +44,26 @@ MAPPING = {
 
 @dataclass
 class RecordingExporter:
-    """Remembers starts and cancels; fails when told to."""
+    """Remembers cancels and fails when told to; starts are read from the outbox, where the relay would find them."""
 
-    starts: list[tuple[ExportInput, str, str, str | None]] = field(default_factory=list)
+    database: Database
     cancels: list[tuple[str, str]] = field(default_factory=list)
     is_away: bool = False
     runs_nothing: bool = False
 
-    async def start(self, inp: ExportInput, workflow_id: str, summary: str, *, after_run: str | None = None) -> None:
-        if self.is_away:
-            raise TemporalUnreachableError("away")
-        self.starts.append((inp, workflow_id, summary, after_run))
+    @property
+    def starts(self) -> list[tuple[ExportInput, str, str, str | None]]:
+        """Input, workflow, summary and the run that has to end before; oldest first, taken back ones too."""
+        with self.database.transaction() as session:
+            query = select(OutboxSignal).where(OutboxSignal.signal == outbox.START).order_by(OutboxSignal.id)
+            rows = [(row.workflow_id, WorkflowStart.model_validate(row.payload)) for row in session.scalars(query)]
+        return [(ExportInput.model_validate(s.argument), w, s.summary, s.after_run) for w, s in rows]
+
+    def deliver(self) -> None:
+        """Let Temporal have taken every start."""
+        with self.database.transaction() as session:
+            for row in session.scalars(select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None))):
+                row.delivered_at = NOW
 
     async def cancel(self, workflow_id: str, reason: str) -> None:
         if self.is_away:
@@ -149,7 +159,7 @@ def database(tmp_path: Path, migrated: bytes) -> Iterator[Database]:
 
 @pytest_asyncio.fixture
 async def world(database: Database) -> AsyncIterator[World]:
-    exporter = RecordingExporter()
+    exporter = RecordingExporter(database)
     services = ApiServices(
         database=database,
         exporter=exporter,

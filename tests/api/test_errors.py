@@ -158,9 +158,10 @@ async def test_our_own_fault_tells_nothing(world: World, monkeypatch: pytest.Mon
     async def broken(*args: Any, **more: Any) -> None:
         raise DataError("insert", {"name": "Cafe Rio Foods"}, ValueError("Cafe Rio Foods"))
 
-    monkeypatch.setattr(world.exporter, "start", broken)
+    await world.export(an_invoice())
+    monkeypatch.setattr(world.exporter, "cancel", broken)
     with structlog.testing.capture_logs() as lines:
-        answer = await world.export(an_invoice())
+        answer = await world.http.post("/v1/companies/acme/exports/invoice/inv_48213/cancel")
     problem = _check(answer, 500, "internal_error")
     assert "DataError" not in json.dumps(problem)
     [failure, refusal] = lines

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from store import exports
+from store import exports, outbox
 from store.tables import Company, Export
 from workflows.contracts import ExportState
 
@@ -94,7 +94,6 @@ async def test_other_content_is_a_conflict(world: World) -> None:
     """Another content is refused while under way and after success; nothing is started."""
     await world.connect()
     await world.export(an_invoice())
-    world.exporter.starts.clear()
     other = an_invoice(memo="changed")
     under_way = await world.export(other)
     assert (under_way.status_code, under_way.json()["code"]) == (409, "content_differs_under_way")
@@ -103,7 +102,7 @@ async def test_other_content_is_a_conflict(world: World) -> None:
     assert (done.status_code, done.json()["code"]) == (409, "already_exported")
     same = await world.export(an_invoice())
     assert (same.status_code, same.json()["quickbooks"]["txn_id"]) == (200, "1-1")
-    assert world.exporter.starts == []
+    assert len(world.exporter.starts) == 1
 
 
 async def test_a_successful_export_does_not_depend_on_todays_mapping(world: World) -> None:
@@ -159,7 +158,6 @@ async def test_unknown_outcome_needs_a_word_of_a_person(world: World) -> None:
     await world.connect()
     await world.export(an_invoice())
     _set(world, ExportState.FAILED, error=_failure("outcome_unknown"))
-    world.exporter.starts.clear()
     for refused in (
         await world.http.post(f"{PANEL}/retry"),
         await world.http.post(f"{PANEL}/retry", json={"confirm_not_in_quickbooks": False}),
@@ -167,49 +165,80 @@ async def test_unknown_outcome_needs_a_word_of_a_person(world: World) -> None:
         await world.export(an_invoice(memo="other")),
     ):
         assert (refused.status_code, refused.json()["code"]) == (409, "may_be_in_quickbooks")
-    assert world.exporter.starts == []
+    assert len(world.exporter.starts) == 1
     answer = await world.http.post(f"{PANEL}/retry", json={"confirm_not_in_quickbooks": True})
     assert answer.status_code == 202
     assert world.exporter.starts[-1][0].confirmed_absent is True
 
 
 async def test_temporal_away_loses_nothing(world: World) -> None:
-    """While Temporal is away the answer is 503; the same request later is the same export."""
+    """What is accepted waits in the outbox, however long Temporal is away; asking again is the same export."""
     await world.connect()
     world.exporter.is_away = True
     answer = await world.export(an_invoice())
-    assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unreachable")
-    assert "same export" in answer.json()["detail"]
-    world.exporter.is_away = False
+    assert (answer.status_code, answer.json()["status"]) == (202, "Pending")
     assert (await world.export(an_invoice())).status_code == 200
     assert len(world.exporter.starts) == 1
+    world.exporter.deliver()
     _set(world, ExportState.FAILED, error=_failure("3140"), run_id="run-1")
-    world.exporter.is_away = True
-    assert (await world.http.post(f"{PANEL}/retry")).status_code == 503
-    world.exporter.is_away = False
     assert (await world.http.post(f"{PANEL}/retry")).status_code == 202
     assert world.exporter.starts[-1][3] == "run-1"
 
 
 async def test_an_export_that_never_started_can_be_taken_back_and_corrected(world: World) -> None:
-    """Temporal was away at the POST: the wrong content does not block the right one."""
+    """Temporal is away: the wrong content does not block the right one."""
     await world.connect()
     world.exporter.is_away = True
-    assert (await world.export(an_invoice())).status_code == 503
-    world.exporter.is_away = False
+    await world.export(an_invoice())
     corrected = an_invoice() | {"memo": "corrected"}
     assert (await world.export(corrected)).status_code == 409
-    world.exporter.runs_nothing = True
     answer = await world.http.post(f"{PANEL}/cancel")
     assert (answer.status_code, answer.json()["state"]) == (202, "Cancelled")
     assert (await world.export(corrected)).status_code == 202
     assert world.exporter.starts[-1][0].document["memo"] == "corrected"
 
 
+async def test_a_start_that_is_on_its_way_cannot_be_taken_back(world: World) -> None:
+    """The relay has it in hand: the cancel goes to Temporal, or the client asks again in a moment."""
+    await world.connect()
+    await world.export(an_invoice())
+    with world.database.transaction() as session:
+        assert len(outbox.take(session, 10, now=NOW, hold_starts=timedelta(seconds=15))) == 1
+    world.exporter.runs_nothing = True
+    answer = await world.http.post(f"{PANEL}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_running")
+    assert (await world.http.get(PANEL)).json()["state"] == "Mapped"
+    world.exporter.is_away = True
+    assert (await world.http.post(f"{PANEL}/cancel")).status_code == 503
+
+
+async def test_a_person_can_say_that_it_is_there(world: World) -> None:
+    """A Failed export is confirmed with or without its TxnID, starts again and has the transaction from then on."""
+    await world.connect()
+    await world.export(an_invoice())
+    world.exporter.deliver()
+    early = await world.http.post(f"{PANEL}/confirm", json={})
+    assert (early.status_code, early.json()["code"]) == (409, "not_confirmable")
+    _set(world, ExportState.FAILED, error=_failure("outcome_unknown"), run_id="run-1", ref_number="26-004821")
+    bad = await world.http.post(f"{PANEL}/confirm", json={"txn_id": "<x>"})
+    assert bad.status_code == 422
+    answer = await world.http.post(f"{PANEL}/confirm", json={"txn_id": "5A2B-1767225600"})
+    assert answer.status_code == 202
+    assert answer.json()["quickbooks"] == {
+        "txn_id": "5A2B-1767225600",
+        "ref_number": "26-004821",
+        "edit_sequence": None,
+        "txn_number": None,
+        "confirmed_by_person": True,
+    }
+    assert world.exporter.starts[-1][3] == "run-1"
+
+
 async def test_cancel_only_before_sent(world: World) -> None:
     """Cancelling asks the workflow while Pending, and is refused once sent or ended."""
     await world.connect()
     await world.export(an_invoice())
+    world.exporter.deliver()
     answer = await world.http.post(f"{PANEL}/cancel", json={"reason": "wrong load"})
     assert answer.status_code == 202
     assert world.exporter.cancels == [("export/acme/invoice/inv_48213", "wrong load")]

@@ -112,7 +112,7 @@ def test_send_request_twice_on_one_ticket_hands_out_nothing_new(world: World) ->
     bridge = world.dispatcher
     session = world.quickbooks.open_session("TMS export")
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    hcp = _hcp(world)
+    hcp = world.hcp()
     first = bridge.send_request_xml(ticket, hcp, world.quickbooks.path, "US", "13", "0")
     second = bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
     session.process_request(first)
@@ -132,7 +132,7 @@ def test_a_repeated_answer_gets_the_same_progress_and_changes_nothing(world: Wor
     bridge = world.dispatcher
     session = world.quickbooks.open_session("TMS export")
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     answer = session.process_request(text)
     replies = [bridge.receive_response_xml(ticket, answer, "", "") for _ in range(3)]
     assert replies == [100, 100, 100]
@@ -145,7 +145,7 @@ def test_a_late_answer_of_a_superseded_session_resolves_the_unknown(world: World
     bridge = world.dispatcher
     session = world.quickbooks.open_session("TMS export")
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     answer = session.process_request(text)
     assert bridge.authenticate("qbwc-acme", stores.PASSWORD) == ["", "busy"]
     world.clock.forward(minutes=10)
@@ -161,7 +161,7 @@ def test_a_broken_answer_loses_nothing(world: World) -> None:
     bridge = world.dispatcher
     session = world.quickbooks.open_session("TMS export")
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     session.process_request(text)
     assert bridge.receive_response_xml(ticket, "<QBXML><broken", "", "") == -1
     assert "could not be read" in bridge.get_last_error(ticket)
@@ -179,7 +179,7 @@ def test_a_foreign_request_id_is_not_used_and_reported(world: World) -> None:
     bridge = world.dispatcher
     session = world.quickbooks.open_session("TMS export")
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     answer = session.process_request(text).replace(f'requestID="{request_id}.1"', 'requestID="SOMEBODY.1"')
     assert 0 <= bridge.receive_response_xml(ticket, answer, "", "") < 100
     assert world.incidents()[-1] == "foreign_answer"
@@ -195,7 +195,7 @@ def test_an_hresult_delivered_twice_decides_only_what_it_was_the_answer_to(world
     request_id = world.queue(stores.an_invoice())
     bridge = world.dispatcher
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
     for _ in range(2):
         bridge.receive_response_xml(ticket, "", "0x80040400", "could not be parsed")
@@ -234,7 +234,7 @@ def test_a_late_answer_after_an_undecided_end_is_kept_as_proof(world: World) -> 
     request_id = world.queue(document)
     bridge = world.dispatcher
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     answer = world.quickbooks.open_session("TMS export").process_request(text)
     with world.database.transaction() as session:
         row = queue.request(session, request_id)
@@ -257,7 +257,7 @@ def test_a_late_answer_about_a_document_that_was_sent_again_is_reported(world: W
     request_id = world.queue(stores.an_invoice())
     bridge = world.dispatcher
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     world.clock.forward(minutes=10)
     world.update()
     assert arrived(world, request_id)
@@ -272,7 +272,7 @@ def test_an_unknown_qbxml_version_is_lowered_in_the_same_session(world: World) -
     bridge = world.dispatcher
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
     versions = []
-    hcp = _hcp(world)
+    hcp = world.hcp()
     for _ in range(4):
         text = bridge.send_request_xml(ticket, hcp, world.quickbooks.path, "US", "13", "0")
         hcp = ""
@@ -316,19 +316,10 @@ def test_a_pause_in_the_middle_lets_nothing_more_out(world: World) -> None:
     world.queue(stores.an_invoice("inv_1"))
     bridge = world.dispatcher
     ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
-    text = bridge.send_request_xml(ticket, _hcp(world), world.quickbooks.path, "US", "13", "0")
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
     waiting = world.queue(stores.an_invoice("inv_2"))
     with world.database.transaction() as session:
         company(session, "acme").paused = True  # type: ignore[union-attr]
     answer = world.quickbooks.open_session("TMS export").process_request(text)
     assert bridge.receive_response_xml(ticket, answer, "", "") == 100
     assert world.request(waiting).state == queue.WAITING
-
-
-def _hcp(world: World) -> str:
-    """What the Web Connector tells of the open file (web-connector.md 2.1)."""
-    return world.quickbooks.open_session("TMS export").process_request(
-        '<?xml version="1.0"?><?qbxml version="13.0"?><QBXML><QBXMLMsgsRq onError="continueOnError">'
-        f'<HostQueryRq requestID="0"/><CompanyQueryRq requestID="1"><OwnerID>{stores.OWNER_ID}</OwnerID>'
-        '</CompanyQueryRq><PreferencesQueryRq requestID="2"/></QBXMLMsgsRq></QBXML>'
-    )

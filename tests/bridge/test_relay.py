@@ -13,9 +13,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from qbwc_bridge.relay import Relay
-from store import outbox
+from store import exports, outbox
 from store.engine import Database
 from tests.support import stores
+from tests.support.world import World
+from workflows import contracts, search_attributes
 
 
 @workflow.defn(name="Listener", sandboxed=False)
@@ -107,7 +109,7 @@ async def test_signals_that_temporal_refuses_do_not_hold_up_others(
         assert await handle.result() == [0]
     with database.transaction() as session:
         assert outbox.count_undelivered(session) == 1
-        assert outbox.undelivered(session, 10, now=clock.now) == []
+        assert outbox.take(session, 10, now=clock.now, hold_starts=timedelta()) == []
 
 
 async def test_while_temporal_is_away_signals_wait_and_arrive_afterwards(
@@ -132,3 +134,85 @@ async def test_while_temporal_is_away_signals_wait_and_arrive_afterwards(
         )
         assert await relay.deliver_once(temporal.client) == 3
         assert await handle.result() == [0, 1, 2]
+
+
+async def test_a_start_is_the_same_export_while_it_runs_and_a_new_run_after_it(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """Attributes, summary and input arrive; after a failure the start waits for the end of the run before."""
+    client = temporal.client
+    relay = a_relay(database, client, clock)
+    document = stores.an_invoice("relay_1")
+    workflow_id = contracts.export_workflow_id("relay-tests", "invoice", "relay_1")
+    handle = client.get_workflow_handle(workflow_id)
+
+    def start(after_run: str | None = None) -> None:
+        wanted = contracts.export_start("relay-tests", document, number="R-1", after_run=after_run)
+        with database.transaction() as session:
+            outbox.add_start(session, workflow_id=workflow_id, start=wanted.model_dump(mode="json"), at=clock.now)
+
+    start()
+    assert await relay.deliver_once(client) == 1
+    first = await handle.describe()
+    start()
+    assert await relay.deliver_once(client) == 1
+    assert (await handle.describe()).run_id == first.run_id
+    assert first.workflow_type == "QuickBooksExport"
+    assert first.task_queue == "qbd-exports"
+    assert first.typed_search_attributes.get(search_attributes.COMPANY_ID) == "relay-tests"
+    assert first.typed_search_attributes.get(search_attributes.DOCUMENT_KIND) == "invoice"
+    assert await first.static_summary() == "Invoice R-1"
+    start(after_run=first.run_id)
+    assert await relay.deliver_once(client) == 0  # the run before has not ended
+    await handle.terminate()
+    clock.forward(seconds=2)
+    assert await relay.deliver_once(client) == 1
+    second = await handle.describe()
+    assert second.run_id != first.run_id
+    await handle.terminate()
+
+
+async def test_an_export_whose_workflow_temporal_lost_is_started_again(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """An empty Temporal took the place of the old one: the next signal starts the workflow, once."""
+    stores.add_company(database)
+    document = stores.an_invoice("lost_1")
+    workflow_id = contracts.export_workflow_id("acme", "invoice", "lost_1")
+    new = exports.NewExport(
+        company_id="acme", kind="invoice", document_id="lost_1", number="L-1", content_hash="x", document=document
+    )
+    with database.transaction() as session:
+        exports.add_export(session, new, state="Queued", at=clock.now)
+    put(database, clock, workflow_id, range(2))
+    relay = a_relay(database, temporal.client, clock)
+    assert await relay.deliver_once(temporal.client) == 2
+    assert await relay.deliver_once(temporal.client) == 1
+    description = await temporal.client.get_workflow_handle(workflow_id).describe()
+    assert description.workflow_type == "QuickBooksExport"
+    assert await relay.deliver_once(temporal.client) == 0
+    await temporal.client.get_workflow_handle(workflow_id).terminate()
+
+
+async def test_sessions_that_nobody_closed_are_closed_by_time(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """After an hour of silence; a late answer still counts, but nothing more is handed out."""
+    world = World(database, clock)
+    request_id = world.queue(stores.an_invoice())
+    ticket, _ = world.dispatcher.authenticate("qbwc-acme", stores.PASSWORD)
+    session = world.quickbooks.open_session("TMS export")
+    text = world.dispatcher.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
+    relay = a_relay(database, temporal.client, clock)
+    clock.forward(minutes=59)
+    await relay.deliver_once(temporal.client)
+    assert world.dispatcher.get_last_error(ticket) == "Nothing was left to do."
+    clock.forward(minutes=5)
+    await relay.deliver_once(temporal.client)
+    assert "closed" in world.dispatcher.get_last_error(ticket)
+    assert world.dispatcher.receive_response_xml(ticket, session.process_request(text), "", "") >= 0
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.transaction is not None
+    assert world.dispatcher.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0") == ""
+    world.close()

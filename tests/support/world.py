@@ -75,6 +75,14 @@ class World:
         self.clock.forward(minutes=15)
         return self.connector.run_once()
 
+    def hcp(self) -> str:
+        """What the Web Connector tells of the open file (web-connector.md 2.1)."""
+        return self.quickbooks.open_session("TMS export").process_request(
+            '<?xml version="1.0"?><?qbxml version="13.0"?><QBXML><QBXMLMsgsRq onError="continueOnError">'
+            f'<HostQueryRq requestID="0"/><CompanyQueryRq requestID="1"><OwnerID>{stores.OWNER_ID}</OwnerID>'
+            '</CompanyQueryRq><PreferencesQueryRq requestID="2"/></QBXMLMsgsRq></QBXML>'
+        )
+
     def request(self, request_id: str) -> Request:
         """A request's row."""
         with self.database.transaction() as session:

@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -26,7 +31,7 @@ from tests.support import stores
 from workflows import contracts
 from workflows.contracts import ExportInput, ExportState, ExportView, Failure, Outcome, Sent, Transaction
 from workflows.export import QuickBooksExport
-from workflows.search_attributes import at_start
+from workflows.search_attributes import COMPANY_ID, DOCUMENT_KIND
 
 TRANSACTION = Transaction(txn_id="C5-1417118624", edit_sequence="1417118624", ref_number="INV-1", txn_number="7")
 MAX_EVENTS = 20
@@ -50,7 +55,12 @@ class Exporting:
             ExportInput(company_id=self.company, document=document),
             id=contracts.export_workflow_id(self.company, document["kind"], document["id"]),
             task_queue=self.task_queue,
-            search_attributes=at_start(self.company, document["kind"]),
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(COMPANY_ID, self.company),
+                    SearchAttributePair(DOCUMENT_KIND, document["kind"]),
+                ]
+            ),
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             result_type=Transaction,

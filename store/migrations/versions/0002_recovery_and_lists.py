@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.add_column("companies", sa.Column("rebind_requested_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("companies", sa.Column("last_restore_time", sa.String(length=40), nullable=True))
     op.add_column("web_connector_sessions", sa.Column("host", sa.String(length=100), nullable=True))
+    op.create_index("ix_outbox_workflow", "outbox", ["workflow_id"])
     op.drop_column("web_connector_sessions", "progress")
     op.drop_column("web_connector_sessions", "connection_errors")
     op.create_table(
@@ -40,6 +41,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the additions back."""
     op.drop_table("list_entries")
+    op.drop_index("ix_outbox_workflow", "outbox")
     for name in ("progress", "connection_errors"):
         op.add_column("web_connector_sessions", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
     op.drop_column("web_connector_sessions", "host")
