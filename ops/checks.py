@@ -1,4 +1,4 @@
-"""`qbd test`: pytest in a child process, spread over two processes where the plugin for it is installed."""
+"""`qbd test` and `qbd chaos`: the tests and the seeded chaos runs, in child processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ WORKERS = "2"
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """Run pytest over the project; give its exit code."""
+    """Run pytest over the project, on two processes where the plugin for that is installed; give its exit code."""
     command = [sys.executable, "-m", "pytest"]
     if importlib.util.find_spec("xdist") and not any(one.startswith(("-n", "--pdb")) for one in arguments):
         command += ["-n", WORKERS]
     return subprocess.run([*command, *arguments], cwd=PROJECT, check=False).returncode  # noqa: S603 our own interpreter
+
+
+def run_chaos(arguments: Sequence[str]) -> int:
+    """Run seeds against real processes of this project; give the exit code, 1 when one broke the promise."""
+    command = [sys.executable, "-m", "tests.scenario.stack_chaos", *arguments]
+    return subprocess.run(command, cwd=PROJECT, check=False).returncode  # noqa: S603 our own interpreter

@@ -120,6 +120,14 @@ def test(context: typer.Context) -> None:
     raise typer.Exit(run_tests(context.args))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def chaos(context: typer.Context) -> None:
+    """Kill and disturb a stack of its own by seed, and check the promise: --seeds N|FROM:TO, --jobs N, --help."""
+    from ops.checks import run_chaos  # noqa: PLC0415
+
+    raise typer.Exit(run_chaos(context.args))
+
+
 @app.command()
 def doctor(company: Annotated[str, typer.Argument(help="The company's id.")]) -> None:
     """Explain a company's connection: when it was seen, its problem, its queue, its newest incidents."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from ops.problems import ProblemError
 from ops.settings import Settings
-from store.engine import Database
+from store.engine import Database, Passing, go_on
 
 
 class DataFolderError(ProblemError):
     """The data folder cannot be used."""
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, passing: Passing = go_on) -> Database:
     """Open the database; raise `DatabaseProblemError` unless it answers and is migrated."""
-    database = _opened(settings)
+    database = _opened(settings, passing)
     try:
         database.check()
     except BaseException:
@@ -43,7 +43,7 @@ def make_data_folder(settings: Settings) -> None:
         ) from error
 
 
-def _opened(settings: Settings) -> Database:
+def _opened(settings: Settings, passing: Passing = go_on) -> Database:
     if settings.database_url is None:
         make_data_folder(settings)  # SQLite makes the file, but not the folder
-    return Database(settings.database)
+    return Database(settings.database, passing=passing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,29 +16,35 @@ from ops.ports import ANY, require_free
 from ops.problems import ProblemError
 from ops.settings import Settings, env_name
 
+if TYPE_CHECKING:
+    from ops.wiring import Surroundings
 
-def run_bridge(settings: Settings) -> int:
-    """Serve the Web Connector until a signal comes."""
+BRIDGE_FACTORY = "ops.wiring:bridge_wsgi"
+
+
+def run_bridge(settings: Settings, *, factory: str = BRIDGE_FACTORY) -> int:
+    """Serve the Web Connector until a signal comes; `factory` builds it in the serving process."""
     from qbwc_bridge.server import serve  # noqa: PLC0415
 
     configure_logging(settings.log_level)
     open_database(settings).close()  # tell in this process what the serving one could only log
     require_free(settings.soap_port, env_name("soap_port"))
-    return serve("ops.wiring:bridge_wsgi", ANY, settings.soap_port)
+    return serve(factory, ANY, settings.soap_port)
 
 
-def run_api(settings: Settings) -> None:
+def run_api(settings: Settings, around: Surroundings | None = None) -> None:
     """Serve the HTTP API until a signal comes."""
     import uvicorn  # noqa: PLC0415
 
-    from ops.wiring import api_app  # noqa: PLC0415
+    from ops import wiring  # noqa: PLC0415
 
+    around = around or wiring.Surroundings()
     configure_logging(settings.log_level)
-    database = open_database(settings)
+    database = open_database(settings, passing=around.passing)
     require_free(settings.api_port, env_name("api_port"))
     server = uvicorn.Server(
         uvicorn.Config(
-            api_app(settings, database),
+            wiring.api_app(settings, database, clock=around.clock),
             host=ANY,
             port=settings.api_port,
             log_config=None,
@@ -60,18 +67,20 @@ def run_api(settings: Settings) -> None:
         database.close()
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     """Run the Temporal worker until a signal comes."""
-    from ops.wiring import connect_temporal, metrics_runtime  # noqa: PLC0415
+    from ops import wiring  # noqa: PLC0415
     from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
 
+    around = around or wiring.Surroundings()
     configure_logging(settings.log_level)
-    database = open_database(settings)
+    database = open_database(settings, passing=around.passing)
     require_free(settings.metrics_port, env_name("metrics_port"))
 
     async def work() -> None:
         try:
-            await run(await connect_temporal(settings, runtime=metrics_runtime(settings)), database)
+            client = await wiring.connect_temporal(settings, runtime=wiring.metrics_runtime(settings))
+            await run(client, database, clock=around.clock)
         except MissingSearchAttributesError as error:
             raise ProblemError(str(error)) from error
         finally:

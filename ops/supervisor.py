@@ -59,8 +59,16 @@ class _Child:
 class Supervisor:
     """Holds the children; every signal goes to one of them by its id, never to anything else."""
 
-    def __init__(self, waves: Sequence[Sequence[Part]], log_dir: Path, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        waves: Sequence[Sequence[Part]],
+        log_dir: Path,
+        tell: Callable[[str], None],
+        *,
+        backoff_max_s: float = BACKOFF_MAX_S,
+    ) -> None:
         """Take the parts in waves: those of one start together, once all of the wave before are ready."""
+        self._backoff_max_s = backoff_max_s
         self._waves = [[_Child(part) for part in wave] for wave in waves]
         self._children = [child for wave in self._waves for child in wave]
         self._log_dir = log_dir
@@ -132,7 +140,7 @@ class Supervisor:
                 code = await child.process.wait()
                 await _end_session(child.process.pid)
                 ran = time.monotonic() - child.started
-                child.backoff = BACKOFF_FIRST_S if ran > STABLE_S else min(child.backoff * 2, BACKOFF_MAX_S)
+                child.backoff = BACKOFF_FIRST_S if ran > STABLE_S else min(child.backoff * 2, self._backoff_max_s)
                 self._tell(f"{child.part.name} ended with code {code}; starting it again in {child.backoff:.0f} s")
             await asyncio.sleep(child.backoff)
             try:

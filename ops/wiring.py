@@ -6,6 +6,8 @@ import os
 import secrets as randomness
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,13 +25,14 @@ from ops.ports import ANY
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
 from ops.worker_process import new_id, now
-from store.engine import Database
+from store.engine import Database, Passing, go_on
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from fastapi import FastAPI
 
+    from qbwc_bridge.dispatcher import Dispatcher
     from store.tables import Company
 
 NAMESPACE_DEFAULT = "default"
@@ -40,6 +43,14 @@ SUPPORT_TEXT = (
     "that Auto-Run is ticked.\n"
     "For anything else, ask the support of your transport software."
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What is the same for every process in production and what tests change: time, and the points to die at."""
+
+    clock: Callable[[], datetime] = now
+    passing: Passing = go_on
 
 
 class TemporalUnreachableError(ProblemError):
@@ -98,34 +109,42 @@ def metrics_runtime(settings: Settings) -> Runtime:
     return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
 
 
-def bridge_wsgi() -> WSGIApplication:
+def bridge_wsgi(
+    around: Surroundings = Surroundings(), dispatcher_type: type[Dispatcher] | None = None
+) -> WSGIApplication:
     """Build the bridge inside the process that serves it: granian's factory, so the settings come from os.environ.
 
     The relay lives in the same process and lets its lease go when the process ends; otherwise the next one would wait
     for the lease to run out before it delivers.
     """
-    from qbwc_bridge.dispatcher import Dispatcher  # noqa: PLC0415
+    from qbwc_bridge import dispatcher as bridge  # noqa: PLC0415
     from qbwc_bridge.relay import Relay  # noqa: PLC0415
     from qbwc_bridge.session import Limits  # noqa: PLC0415
     from qbwc_bridge.wsgi import build_wsgi  # noqa: PLC0415
 
     settings = load_settings(os.environ)
     configure_logging(settings.log_level)
-    database = open_database(settings)
+    database = open_database(settings, passing=around.passing)
     limits = Limits(
         batch_size=settings.batch_size,
         batch_bytes=settings.batch_bytes,
         session_budget_s=settings.session_budget_s,
     )
-    dispatcher = Dispatcher(database, limits=limits, clock=now, new_id=new_id)
-    relay = Relay(database, client_factory(settings), clock=now, holder=holder_name())
+    dispatcher = (dispatcher_type or bridge.Dispatcher)(database, limits=limits, clock=around.clock, new_id=new_id)
+    relay = Relay(
+        database,
+        client_factory(settings),
+        clock=around.clock,
+        holder=holder_name(),
+        abandon_after=timedelta(seconds=limits.abandon_s),
+    )
     relay.start()
     # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
     Finalize(None, relay.stop, exitpriority=1)
     return build_wsgi(dispatcher, public_url=settings.app_origin, support_page=lambda _company: SUPPORT_TEXT)
 
 
-def api_app(settings: Settings, database: Database) -> FastAPI:
+def api_app(settings: Settings, database: Database, *, clock: Callable[[], datetime] = now) -> FastAPI:
     """Build the HTTP API."""
     from prometheus_client import CollectorRegistry  # noqa: PLC0415
 
@@ -137,7 +156,7 @@ def api_app(settings: Settings, database: Database) -> FastAPI:
             database=database,
             exporter=TemporalExporter(client_factory(settings)),
             qwc_file=qwc_writer(settings),
-            clock=now,
+            clock=clock,
             public_soap_url=soap_url(settings),
             temporal_ui_url=workflow_links(settings, temporal_namespace()),
             registry=CollectorRegistry(),

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import secrets as randomness
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -40,9 +41,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_worker(client: Client, database: Database, *, task_queue: str = TASK_QUEUE) -> Worker:
+def build_worker(
+    client: Client, database: Database, *, task_queue: str = TASK_QUEUE, clock: Callable[[], datetime] = now
+) -> Worker:
     """Wire the worker. A workflow file that imports what it should not is refused here (temporal.md 3)."""
-    activities = ExportActivities(database, clock=now, new_id=new_id)
+    activities = ExportActivities(database, clock=clock, new_id=new_id)
     policy = SandboxImportNotificationPolicy
     restrictions = SandboxRestrictions.default.with_import_notification_policy(
         policy.WARN_ON_DYNAMIC_IMPORT | policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
@@ -74,12 +77,12 @@ async def check_search_attributes(client: Client) -> None:
         )
 
 
-async def run(client: Client, database: Database) -> None:
+async def run(client: Client, database: Database, *, clock: Callable[[], datetime] = now) -> None:
     """Work until a signal asks to stop."""
     await check_search_attributes(client)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with build_worker(client, database):
+    async with build_worker(client, database, clock=clock):
         await stop.wait()

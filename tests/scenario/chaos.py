@@ -17,6 +17,7 @@ import structlog
 from simulator.faults import Faults
 from store import queue
 from tests.scenario import faults, oracle
+from tests.scenario.in_process import InProcess
 from tests.scenario.plan import Plan, Update
 from tests.scenario.world import World, outcome_of
 
@@ -38,7 +39,7 @@ def run(seed: int, *, recovery: bool = True) -> Report:
     """Play the plan of a seed, then calm sessions; raises AssertionError with the plan when the promise is broken."""
     plan = Plan.of(seed)
     with tempfile.TemporaryDirectory(prefix="qbd-chaos-") as folder, structlog.testing.capture_logs():
-        world = World(plan, Path(folder), recovery=recovery)
+        world = InProcess(plan, Path(folder), recovery=recovery)
         try:
             return _play(world)
         except AssertionError as violation:
@@ -53,9 +54,9 @@ def _play(world: World) -> Report:
     struck: Counter[str] = Counter()
     for number, update in enumerate(world.plan.updates):
         world.queue_documents(number)
-        _play_session(world, number, update, struck)
+        play_session(world, number, update, struck)
         oracle.check(world)
-    _calm_down(world)
+    calm_down(world)
     oracle.check_the_end(world)
     outcomes: Counter[str] = Counter()
     for request in world.requests():
@@ -70,7 +71,7 @@ def _play(world: World) -> Report:
     )
 
 
-def _play_session(world: World, number: int, update: Update, struck: Counter[str]) -> None:
+def play_session(world: World, number: int, update: Update, struck: Counter[str]) -> None:
     desk = world.desks[update.company]
     world.clock.forward(minutes=update.pause_minutes)
     desk.line.calm()
@@ -89,7 +90,7 @@ def _play_session(world: World, number: int, update: Update, struck: Counter[str
     world.deliver(lambda late: late.company == desk.index and late.place == "session")
 
 
-def _calm_down(world: World) -> None:
+def calm_down(world: World) -> None:
     """Nothing goes wrong any more: everything must come to an end, also what waits out a pause."""
     world.events.append("calm")
     for desk in world.desks:

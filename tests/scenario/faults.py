@@ -13,7 +13,7 @@ from simulator.records import CompanyState, Posted
 from store import queue
 from store.tables import Request
 from tests.scenario.wiring import Action, Place, headers_of
-from tests.scenario.world import Desk, Late, World, names, outcome_of
+from tests.scenario.world import Desk, Late, World, outcome_of
 from tests.support import stores
 
 
@@ -160,7 +160,7 @@ def put_right(desk: Desk) -> None:
 def fault_user_types(world: World, desk: Desk, document: int) -> None:
     """A bookkeeper enters a document that is also exported: nobody can tell later which of both is there."""
     wanted = world.plan.documents[document - 1]
-    request = next((r for r in world.requests() if names(r, wanted)), None)
+    request = next((r for r in world.requests() if world.names(r, wanted)), None)
     if request is None or world.desks[wanted.company] is not desk or request.id in world.poisoned:
         return
     if wanted.fate == "refused" or desk.quickbooks.faults._crashes:

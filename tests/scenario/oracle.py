@@ -10,7 +10,7 @@ from sqlalchemy import select
 from simulator.records import Posted
 from store import queue
 from store.tables import Incident, MessageSet, OutboxSignal, Request
-from tests.scenario.world import Desk, World, names, outcome_of
+from tests.scenario.world import Desk, World, outcome_of
 from workflows import contracts
 
 ALARMS = {
@@ -25,10 +25,12 @@ ALARMS = {
 def check(world: World) -> None:
     """What holds at any time."""
     with world.read() as session:
-        requests = list(session.scalars(select(Request).order_by(Request.seq)))
-        sets = list(session.scalars(select(MessageSet)))
-        incidents = list(session.scalars(select(Incident)))
-        signals = list(session.scalars(select(OutboxSignal)))
+        ours = world.company_ids
+        requests = list(session.scalars(select(Request).where(Request.company_id.in_(ours)).order_by(Request.seq)))
+        sets = list(session.scalars(select(MessageSet).where(MessageSet.company_id.in_(ours))))
+        incidents = list(session.scalars(select(Incident).where(Incident.company_id.in_(ours))))
+        workflows = {request.workflow_id for request in requests}
+        signals = list(session.scalars(select(OutboxSignal).where(OutboxSignal.workflow_id.in_(workflows))))
     for desk in world.desks:
         _check_ledger(world, desk, [request for request in requests if request.company_id == desk.id])
         unresolved = [s.id for s in sets if (s.company_id, s.kind, s.state) == (desk.id, "write", queue.SENT)]
@@ -104,7 +106,7 @@ def _true_reasons(world: World, desk: Desk, request: Request) -> set[str]:
     if request.id in world.poisoned:
         reasons.add("0x80040400")
     for document in world.plan.documents:
-        if document.fate == "refused" and names(request, document):
+        if document.fate == "refused" and world.names(request, document):
             reasons.add("3140")
     if any(str(txn.total) == request.facts["total"] for txn in desk.typed):
         reasons.add(contracts.OUTCOME_UNKNOWN)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import httpx
 from sqlalchemy import select
 from sqlalchemy.orm import Session as DatabaseSession
 
-from activities.exports import ExportActivities
-from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.session import Limits
 from simulator.company import CompanyFile
 from simulator.cuts import Cuts
@@ -24,12 +20,13 @@ from simulator.records import Posted
 from simulator.sample_company import freight_company
 from simulator.web_connector import WebConnector
 from store import queue
+from store.engine import Database
 from store.tables import Request
 from tests.scenario.plan import Document, Plan
-from tests.scenario.wiring import CURRENT, Fuse, Line, WithoutRecovery, headers_of, open_database, soap_layer
+from tests.scenario.wiring import Fuse, Line, headers_of
 from tests.support import stores
-from tests.support.world import a_qwc
-from workflows.contracts import Outcome, PrepareInput
+from tests.support.world import BASE, a_qwc
+from workflows.contracts import Outcome
 
 COMPANIES = ("acme", "bolt")
 
@@ -69,58 +66,48 @@ class Desk:
 
 
 class World:
-    """Everything that one run acts on."""
+    """Everything that one run acts on; subclasses say what the bridge runs in and how documents reach it."""
 
-    def __init__(self, plan: Plan, folder: Path, *, recovery: bool) -> None:
+    base = BASE
+
+    def __init__(self, plan: Plan, database: Database, http: httpx.Client, clock: stores.Clock, fuse: Fuse) -> None:
         self.plan = plan
         self.events: list[str] = []
         self.draw = random.Random(f"{plan.seed}/run")
-        self.clock = stores.Clock()
-        self.fuse = Fuse()
+        self.clock = clock
+        self.fuse = fuse
         self.limits = Limits(batch_size=plan.batch_size)
-        self._runs = itertools.count(1)
         self.poisoned: set[str] = set()
         self.lates: list[Late] = []
         self.kills: list[tuple[str, int]] = []
-        self._database = open_database(folder, self.fuse.passing)
-        new_set, new_ticket = stores.counter("SET"), stores.counter("ticket")
-
-        def new_id() -> str:
-            self.fuse.passing("id")
-            return new_set()
-
-        def clock() -> Any:
-            self.fuse.passing("clock")
-            return self.clock()
-
-        self._dispatcher = (Dispatcher if recovery else WithoutRecovery)(
-            self._database,
-            limits=self.limits,
-            clock=clock,
-            new_id=new_id,
-            new_ticket=new_ticket,
-        )
-        self._activities = ExportActivities(self._database, clock=self.clock, new_id=stores.counter("REQ"))
-        CURRENT.dispatcher = self._dispatcher
-        self._http = httpx.Client(transport=httpx.WSGITransport(app=soap_layer(), raise_app_exceptions=True))
+        self.database = database
+        self.http = http
+        self.company_ids = self.name_companies()
         self.desks = [self._desk(index) for index in range(plan.companies)]
         for desk in self.desks:
             desk.foreign += [other.quickbooks for other in self.desks if other is not desk]
 
+    def name_companies(self) -> tuple[str, ...]:
+        """Give the ids of the companies."""
+        return COMPANIES
+
+    def submit(self, document: Document) -> None:
+        """Let the TMS hand a document over, and wait until it is queued or refused."""
+        raise NotImplementedError
+
     def _desk(self, index: int) -> Desk:
-        company_id = COMPANIES[index]
+        company_id = self.company_ids[index]
         owner_id = f"{{57F3B9B6-86F1-4FCC-B1FF-966DE1813D2{index}}}"
         file_id = f"{{90A44FB5-33D9-4815-AC85-BC87A7E7D1E{index}}}"
-        stores.add_company(self._database, company_id, owner_id=owner_id, file_id=file_id)
+        stores.add_company(self.database, company_id, owner_id=owner_id, file_id=file_id)
         quickbooks = freight_company(f"Freight {company_id}", clock=self.clock)
         same_name = freight_company(quickbooks.name, clock=self.clock)
         same_name.state.path = f"D:\\Old\\{quickbooks.name}.qbw"
         quickbooks.switches.records_survive_restore = self.plan.records_survive
-        line = Line(self._http, self.fuse)
-        qwc = read_qwc(a_qwc(company_id, owner_id=owner_id, file_id=file_id))
-        http: Any = line
-        connector = WebConnector(qwc, stores.PASSWORD, quickbooks, http=http, cuts=Cuts())
-        second = WebConnector(qwc, stores.PASSWORD, quickbooks, http=self._http)
+        line = Line(self.http, self.fuse)
+        qwc = read_qwc(a_qwc(company_id, owner_id=owner_id, file_id=file_id, base=self.base))
+        connector = WebConnector(qwc, stores.PASSWORD, quickbooks, http=line, cuts=Cuts())  # type: ignore[arg-type]
+        second = WebConnector(qwc, stores.PASSWORD, quickbooks, http=self.http)
         return Desk(
             index=index,
             id=company_id,
@@ -130,11 +117,6 @@ class World:
             connector=connector,
             second=second,
         )
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._http.close()
-        self._database.close()
 
     # Documents
 
@@ -146,24 +128,24 @@ class World:
                 self._queue(document)
 
     def _queue(self, document: Document) -> None:
-        inp = PrepareInput(
-            company_id=COMPANIES[document.company], document=document.body(), run_id=f"run-{next(self._runs)}"
-        )
         known = {request.id for request in self.requests()}
-        prepared = self._activities.prepare_export(inp)
-        self.events.append(f"{document.id} queued as {prepared.request_id}")
-        if prepared.request_id is None or prepared.request_id in known:
-            return
-        with self._database.transaction() as session:
-            request = queue.request(session, prepared.request_id)
-            assert request is not None
-            if document.fate in ("poison", "broken"):
-                bad = "<Unheard/>" if document.fate == "poison" else "<Unclosed>"
-                request.body = request.body.replace("<RefNumber>", f"{bad}<RefNumber>")
-                assert bad in request.body
-                self.poisoned.add(request.id)
-            if document.fate == "refused":
-                self.refuse(self.desks[document.company].quickbooks, request.facts["ref_number"])
+        self.submit(document)
+        new = [request for request in self.requests() if request.id not in known and self.names(request, document)]
+        self.events.append(f"{document.id} queued as {[request.id for request in new]}")
+        for request in new:
+            self._spoil(request, document)
+
+    def _spoil(self, request: Request, document: Document) -> None:
+        if document.fate in ("poison", "broken"):
+            bad = "<Unheard/>" if document.fate == "poison" else "<Unclosed>"
+            with self.database.transaction() as session:
+                row = queue.request(session, request.id)
+                assert row is not None
+                row.body = row.body.replace("<RefNumber>", f"{bad}<RefNumber>")
+                assert bad in row.body
+            self.poisoned.add(request.id)
+        if document.fate == "refused":
+            self.refuse(self.desks[document.company].quickbooks, request.facts["ref_number"])
 
     def refuse(self, quickbooks: CompanyFile, ref_number: str) -> None:
         message = 'There is an invalid reference to QuickBooks Customer "Gone" in the Invoice.'
@@ -181,28 +163,30 @@ class World:
         due = [late for late in self.lates if which(late)]
         self.lates = [late for late in self.lates if late not in due]
         for late in due:
-            self.desks[late.company].line.send(late.content, headers_of("receiveResponseXML"))
-            self.events.append(f"    a held answer of {COMPANIES[late.company]} arrived")
+            with contextlib.suppress(httpx.HTTPError):
+                self.desks[late.company].line.send(late.content, headers_of("receiveResponseXML"))
+            self.events.append(f"    a held answer of {self.company_ids[late.company]} arrived")
 
     # Reading
 
     @contextmanager
     def read(self) -> Iterator[DatabaseSession]:
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             yield session
 
     def requests(self) -> list[Request]:
         with self.read() as session:
-            return list(session.scalars(select(Request).order_by(Request.seq)))
+            query = select(Request).where(Request.company_id.in_(self.company_ids))
+            return list(session.scalars(query.order_by(Request.seq)))
 
     def ref_number(self, document: Document) -> str | None:
-        return next((r.facts["ref_number"] for r in self.requests() if names(r, document)), None)
+        return next((r.facts["ref_number"] for r in self.requests() if self.names(r, document)), None)
 
-
-def names(request: Request, document: Document) -> bool:
-    return request.company_id == COMPANIES[document.company] and request.workflow_id.endswith(
-        f"/{document.kind}/{document.id}"
-    )
+    def names(self, request: Request, document: Document) -> bool:
+        """Say whether a request is about a document."""
+        return request.company_id == self.company_ids[document.company] and request.workflow_id.endswith(
+            f"/{document.kind}/{document.id}"
+        )
 
 
 def outcome_of(request: Request) -> Outcome:

@@ -30,13 +30,13 @@ from workflows.contracts import Outcome, PrepareInput
 BASE = "http://localhost"
 
 
-def a_qwc(company_id: str, *, owner_id: str = stores.OWNER_ID, file_id: str = stores.FILE_ID) -> str:
+def a_qwc(company_id: str, *, owner_id: str = stores.OWNER_ID, file_id: str = stores.FILE_ID, base: str = BASE) -> str:
     """The .qwc file of a company."""
     return build_qwc(
         QwcInput(
             app_name="TMS export",
-            app_url=f"{BASE}/qbwc",
-            app_support=f"{BASE}/support/{company_id}",
+            app_url=f"{base}/qbwc",
+            app_support=f"{base}/support/{company_id}",
             user_name=f"qbwc-{company_id}",
             owner_id=owner_id,
             file_id=file_id,

@@ -1,0 +1,122 @@
+"""The real processes: Temporal's server, worker, bridge and API under a supervisor that starts again what dies."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from ops.database import migrate
+from ops.keys import create_key
+from ops.ports import free_ports
+from ops.settings import Settings, load_settings
+from ops.stack import stack_parts
+from ops.supervisor import Supervisor
+from store.engine import Database
+from tests.scenario.stack_parts import BROKEN, CHAOS, FileFuse, SharedClock
+
+PATIENCE_S = 90.0
+POLL_S = 0.03
+RESTART_S = 0.1
+PARTS = ("bridge", "api", "worker", "temporal")
+
+
+class Stack:
+    """One running system; its supervisor lives in a thread with a loop of its own."""
+
+    def __init__(self, folder: Path, *, database_url: str | None = None, recovery: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "clock").write_text("0")
+        self.folder = folder
+        self.clock = SharedClock(folder)
+        self.fuse = FileFuse(folder)
+        names = ("SOAP", "API", "METRICS", "TEMPORAL", "TEMPORAL_UI")
+        own = {f"QBD_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
+        own |= {"QBD_DATA_DIR": str(folder), "QBD_BATCH_SIZE": "3", "QBD_LOG_LEVEL": "warning"}
+        if database_url is not None:
+            own["QBD_DATABASE_URL"] = database_url
+        self.settings: Settings = load_settings(own)
+        self.environ = {k: v for k, v in os.environ.items() if not k.startswith(("QBD_", "TEMPORAL_"))}
+        self.environ |= own
+        extra = {CHAOS: str(folder)} | ({} if recovery else {BROKEN: "1"})
+        waves = [
+            [
+                dataclasses.replace(
+                    part,
+                    command=part.command
+                    if part.name == "temporal"
+                    else [sys.executable, "-m", "tests.scenario.stack_parts", part.name],
+                    environment={**part.environment, **extra},
+                )
+                for part in wave
+            ]
+            for wave in stack_parts(self.settings, self.environ, with_ui=False)
+        ]
+        self.database = Database(self.settings.database)
+        self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.settings.api_port}", trust_env=False, timeout=30)
+        self.soap = httpx.Client(trust_env=False, timeout=60)
+        self.told: list[str] = []
+        self._supervisor = Supervisor(waves, folder / "logs", self.told.append, backoff_max_s=RESTART_S)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="supervisor", daemon=True)
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Bring everything up; raises `StackError` when that fails."""
+        migrate(self.settings)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._supervisor.start(), self._loop).result(PATIENCE_S)
+
+        async def watch() -> None:
+            self._watch = asyncio.ensure_future(self._supervisor.watch())
+
+        asyncio.run_coroutine_threadsafe(watch(), self._loop).result()
+        self.api.headers["Authorization"] = f"Bearer {create_key(self.settings, 'chaos').key}"
+
+    def stop(self) -> None:
+        """End everything that was started here."""
+
+        async def end() -> None:
+            if self._watch is not None:
+                self._watch.cancel()
+            await self._supervisor.stop()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(PATIENCE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+        for closing in (self.database, self.api, self.soap):
+            closing.close()
+
+    def kill(self, part: str) -> None:
+        """SIGKILL a part, and what it started."""
+        pid = self._supervisor.pid(part)
+        if pid is not None:
+            os.killpg(pid, signal.SIGKILL)
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Look again and again until something holds; raises AssertionError after a while."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not in {PATIENCE_S:.0f} s; {self.told[-5:]}"
+            time.sleep(POLL_S)
+
+    def wait_ready(self) -> None:
+        """Wait until bridge and API answer again."""
+        self.wait_until(lambda: self._answers(self.settings.soap_port), "the bridge answers")
+        self.wait_until(lambda: self._answers(self.settings.api_port), "the API answers")
+
+    @staticmethod
+    def _answers(port: int) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
