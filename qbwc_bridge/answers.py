@@ -167,7 +167,11 @@ class Answers:
             return
         for answer in parsed.responses:
             request = queue.request(session, (answer.request_id or "").rpartition(".")[0])
-            if request is None or request.company_id != owner.id or answer.txn_id is None:
+            if request is not None and request.company_id != owner.id:
+                text = "A late answer holds a request of another company. It was not used."
+                self._incident(session, owner, "foreign_answer", text)
+                continue
+            if request is None or answer.txn_id is None:
                 continue
             known = Outcome.model_validate(request.outcome) if request.outcome is not None else None
             if known is not None and known.transaction is not None and known.transaction.txn_id == answer.txn_id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sysconfig
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from store.engine import Database
-from tests.support import stores
+from tests.support import postgres, stores
 from workflows import search_attributes
 
 
@@ -51,3 +52,19 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     yield env
     await env.shutdown()
     await asyncio.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server where databases may be made."""
+    named = os.environ.get(postgres.SETTING)
+    if named:
+        yield named
+        return
+    found = postgres.binaries()
+    if found is None:
+        pytest.skip(f"no PostgreSQL is installed, and {postgres.SETTING} names no server")
+    server = postgres.Server(found)
+    server.start()
+    yield server.url
+    server.close()

@@ -190,6 +190,30 @@ def test_a_foreign_request_id_is_not_used_and_reported(world: World) -> None:
     world.must_hold()
 
 
+def test_an_answer_about_another_companys_request_is_refused_and_reported(world: World) -> None:
+    """Whether it comes in time or late: it decides nothing, for neither company."""
+    stores.add_company(world.database, "bolt")
+    prepared = world.activities.prepare_export(
+        PrepareInput(company_id="bolt", document=stores.an_invoice("theirs"), run_id="run-bolt")
+    )
+    assert prepared.request_id is not None
+    ours = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    session = world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
+    answer = session.process_request(text)
+    forged = answer.replace(f'requestID="{ours}.1"', f'requestID="{prepared.request_id}.1"')
+    bridge.receive_response_xml(ticket, forged, "", "")
+    assert world.incidents() == ["company_file", "foreign_answer"]
+    assert world.request(ours).state == queue.IN_FLIGHT
+    assert bridge.receive_response_xml(ticket, answer, "", "") == 100
+    bridge.receive_response_xml(ticket, forged, "", "")
+    assert world.incidents() == ["company_file", "foreign_answer", "foreign_answer"]
+    assert world.request(prepared.request_id).state == queue.WAITING
+    assert arrived(world, ours)
+
+
 def test_an_hresult_delivered_twice_decides_only_what_it_was_the_answer_to(world: World) -> None:
     """The second delivery of a failed question is not taken for the answer to the write."""
     request_id = world.queue(stores.an_invoice())

@@ -14,10 +14,15 @@ import httpx
 import pytest
 
 from ops.demo import demo_settings
+from ops.keys import create_key
 from ops.problems import PortInUseError, StackError
 from ops.settings import load_settings
 from ops.stack import child_environment, data_folder, has_own_temporal, stack_parts, stack_ports
 from ops.wiring import workflow_links
+from simulator.qwc import read_qwc
+from simulator.sample_company import freight_company
+from simulator.web_connector import WebConnector
+from tests.support import stores
 
 PROJECT = Path(__file__).resolve().parents[2]
 QBD = [sys.executable, "-P", "-m", "ops"]
@@ -87,6 +92,63 @@ def test_up_restarts_what_dies_and_stops_cleanly(tmp_path: Path) -> None:
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     assert (tmp_path / "data" / "logs" / "bridge.log").read_text().count("Starting granian") == 2
     assert output.read_text().splitlines()[-1] == "stopped"
+
+
+def test_up_goes_on_after_everything_was_killed(tmp_path: Path) -> None:
+    """SIGKILL of the supervisor and of all that it started, with exports under way; `qbd up` again finishes them."""
+    settings, environ = demo_settings(os.environ, tmp_path / "data")
+    environ |= settings.environment() | {"PYTHONPATH": str(PROJECT)}
+    output = tmp_path / "output"
+    address = f"http://127.0.0.1:{settings.api_port}"
+
+    def start_up() -> subprocess.Popen[bytes]:
+        output.write_bytes(b"")
+        with output.open("wb") as out:
+            up = subprocess.Popen([*QBD, "up"], env=environ, cwd=tmp_path, stdout=out, stderr=out)
+        wait_for(lambda: "ready;" in output.read_text(), up)
+        return up
+
+    up = start_up()
+    pids = [up.pid]
+    try:
+        headers = {"Authorization": f"Bearer {create_key(settings, 'test').key}"}
+        with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as api:
+            made = api.post("/v1/companies", json={"id": "acme", "name": "Acme", "quickbooks_release": "2024"}).json()
+            api.put("/v1/companies/acme/mapping", json=stores.MAPPING)
+            qwc = read_qwc(api.get("/v1/companies/acme/qwc").text)
+            for number in range(3):
+                document = stores.an_invoice(f"inv_{number}")
+                assert api.post("/v1/companies/acme/exports", json={"document": document}).status_code == 202
+        pids += children_of(up.pid)
+        pids += [grandchild for child in pids[1:] for grandchild in children_of(child)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        up.wait(30)
+        wait_for_end(pids[1:])
+        up = start_up()
+        quickbooks = freight_company("Acme")
+        with (
+            httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as api,
+            httpx.Client(trust_env=False, timeout=30) as soap,
+        ):
+            connector = WebConnector(qwc, made["password"], quickbooks, http=soap)
+
+            def all_there() -> bool:
+                connector.run_once()
+                items = api.get("/v1/companies/acme/exports").json()["items"]
+                return [item["status"] for item in items] == ["Successful"] * 3
+
+            wait_for(all_there, up)
+        assert len(quickbooks.ledger) == 3
+    finally:
+        up.send_signal(signal.SIGTERM)
+        up.wait(60)
+
+
+def wait_for_end(pids: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -175,7 +175,7 @@ def _play(world: OnStack, deaths: list[Death]) -> Counter[str]:
     chaos.calm_down(world)
     oracle.check_the_end(world)
     world.settle()
-    asyncio.run(_check_the_stack(world))
+    check_the_stack(world)
     for request in world.requests():
         outcome = outcome_of(request)
         struck["= Successful" if outcome.failure is None else f"= Failed {outcome.failure.code}"] += 1
@@ -192,8 +192,13 @@ def _arm(world: OnStack, deaths: list[Death], struck: Counter[str]) -> None:
             world.stack.fuse.arm(death.point, death.nth)
 
 
-async def _check_the_stack(world: OnStack) -> None:
+def check_the_stack(world: OnStack) -> None:
     """Read model, API and Temporal tell one story, and it is that of the request."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:  # a loop of its own, whoever calls
+        thread.submit(asyncio.run, _check_the_stack(world)).result()
+
+
+async def _check_the_stack(world: OnStack) -> None:
     client = await Client.connect(temporal_address(world.stack.settings), data_converter=pydantic_data_converter)
     newest = {request.export_id: request for request in world.requests()}
     for row in world.rows():

@@ -1,17 +1,14 @@
-"""What the store promises, on SQLite and, where a server is named by QBD_TEST_POSTGRESQL_URL, on PostgreSQL."""
+"""What the store promises, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from activities.exports import ExportActivities
@@ -19,37 +16,24 @@ from store import exports, outbox, queue, secrets
 from store.companies import lock_company
 from store.engine import Database, DatabaseProblemError
 from store.tables import Company, Request
-from tests.support import stores
+from tests.support import postgres, stores
 from workflows.contracts import CancelInput
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
-def a_database(kind: str, folder: Path) -> Iterator[Database]:
-    """A new database of a kind, not migrated."""
-    if kind == "sqlite":
-        database = Database(f"sqlite:///{folder / 'qbd.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A new database, not migrated."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path / 'qbd.sqlite'}")
         yield database
         database.close()
         return
-    server = os.environ.get("QBD_TEST_POSTGRESQL_URL")
-    if not server:
-        pytest.skip("QBD_TEST_POSTGRESQL_URL names no PostgreSQL server")
-    admin = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    name = f"qbd_test_{uuid.uuid4().hex[:12]}"
-    with admin.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    database = Database(make_url(server).set(database=name).render_as_string(hide_password=False))
-    yield database
-    database.close()
-    with admin.connect() as connection:
-        connection.execute(text(f"drop database {name}"))
-    admin.dispose()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    yield from a_database(request.param, tmp_path)
+    with postgres.database_on(request.getfixturevalue("postgresql")) as url:
+        database = Database(url)
+        yield database
+        database.close()
 
 
 @pytest.fixture

@@ -1,0 +1,147 @@
+"""kill -9 of the real processes: at every named point of the code, over SQLite and over PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from store import queue
+from tests.scenario import oracle, stack_chaos
+from tests.scenario.plan import Document, Plan, Update
+from tests.scenario.stack import PARTS, Stack
+from tests.scenario.stack_chaos import POSTING_POINTS, SESSION_POINTS, OnStack
+from tests.support import postgres
+
+pytestmark = pytest.mark.timeout(1200)
+
+POSTING = (
+    ("accept: before commit", "prepare_export: before commit"),
+    ("accept: after commit", "prepare_export: after commit", "relay: taken"),
+    ("relay: signalled",),
+    ("relay: before commit",),
+    ("relay: after commit",),
+)
+"""Points of different processes die in one round; those of one process each in its own."""
+SESSION = (
+    ("authenticate: before commit", "record_state: before commit"),
+    ("authenticate: after commit",),
+    ("sendRequestXML: before commit", "record_state: after commit"),
+    ("sendRequestXML: after commit",),
+    ("receiveResponseXML: before commit",),
+    ("receiveResponseXML: after commit",),
+    ("closeConnection: before commit",),
+    ("closeConnection: after commit",),
+    ("relay: taken",),
+    ("relay: signalled",),
+    ("relay: before commit",),
+    ("relay: after commit",),
+)
+REFUSED = (("connectionError: before commit",), ("connectionError: after commit",))
+"""In sessions that find a dialog open in QuickBooks."""
+
+
+@contextmanager
+def running(folder: Path, database_url: str | None) -> Iterator[Stack]:
+    stack = Stack(folder / "data", database_url=database_url)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def a_round(stack: Stack, number: int) -> OnStack:
+    """A company with three documents; a plan without faults."""
+    documents = tuple(
+        Document(company=0, kind=kind, number=n, fate="good", before_session=0, again_before=None)
+        for n, kind in enumerate(("invoice", "carrier_bill", "invoice"), 1)
+    )
+    update = Update(company=0, pause_minutes=5, faults=())
+    plan = Plan(
+        seed=900_000 + number, companies=1, batch_size=3, documents=documents, updates=(update,), records_survive=False
+    )
+    stack.wait_ready()
+    return OnStack(plan, stack)
+
+
+def play(stack: Stack, number: int, *, posting: tuple[str, ...] = (), session: tuple[str, ...] = ()) -> None:
+    """One round: whoever passes a point dies there, and yet each document arrives exactly once."""
+    world = a_round(stack, number)
+    for point in posting:
+        stack.fuse.arm(point, 1)
+    world.queue_documents(0)
+    if posting:
+        world.settle()
+    assert not stack.fuse.disarm(), f"nobody passed some of {posting}"
+    stack.wait_ready()
+    for point in session:
+        stack.fuse.arm(point, 1)
+    [desk] = world.desks
+    if session in REFUSED:
+        desk.quickbooks.faults.modal_dialog()
+    for attempt in range(8):
+        stack.clock.forward(minutes=5)
+        world.update(f"session {attempt}", desk, desk.connector)
+        stack.wait_ready()
+        if all(request.state == queue.DONE for request in world.requests()):
+            break
+    world.settle()
+    assert not stack.fuse.disarm(), f"nobody passed some of {session}"
+    stack.wait_ready()
+    oracle.check(world)
+    oracle.check_the_end(world)
+    stack_chaos.check_the_stack(world)
+    assert len(desk.quickbooks.ledger) == 3
+
+
+def test_the_rounds_name_every_point() -> None:
+    """A point that no round dies at would be covered by name only."""
+    assert {point for points in POSTING for point in points} == set(POSTING_POINTS)
+    assert {point for points in (*SESSION, *REFUSED) for point in points} == set(SESSION_POINTS)
+
+
+ROUNDS = (
+    {"posting": POSTING[1]},
+    {"session": ("sendRequestXML: after commit", "record_state: after commit")},
+    {"session": ("receiveResponseXML: after commit",)},
+)
+"""Where most can go wrong: between a commit and what follows from it, in every process."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_was_committed_and_not_yet_told_is_neither_lost_nor_doubled(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """kill -9 at chosen points; the long runs take them all."""
+    with databases(kind, request) as url, running(tmp_path, url) as stack:
+        for number, points in enumerate(ROUNDS):
+            play(stack, number, **points)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_whoever_dies_at_whatever_point_nothing_is_lost_or_doubled(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every named point, a plain kill of every process, and a seed of `./qbd chaos`."""
+    with databases(kind, request) as url, running(tmp_path, url) as stack:
+        for number, points in enumerate(POSTING):
+            play(stack, number, posting=points)
+        for number, points in enumerate((*SESSION, *REFUSED), 100):
+            play(stack, number, session=points)
+        for number, part in enumerate(PARTS, 200):
+            stack.kill(part)
+            play(stack, number)
+        assert sum(count for name, count in stack_chaos.run(13, stack).items() if name.startswith("= ")) > 0
+
+
+@contextmanager
+def databases(kind: str, request: pytest.FixtureRequest) -> Iterator[str | None]:
+    if kind == "sqlite":
+        yield None
+        return
+    with postgres.database_on(request.getfixturevalue("postgresql")) as url:
+        yield url
