@@ -6,6 +6,7 @@ import os
 import secrets as randomness
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -116,6 +117,8 @@ def bridge_wsgi() -> WSGIApplication:
         batch_size=settings.batch_size,
         batch_bytes=settings.batch_bytes,
         session_budget_s=settings.session_budget_s,
+        list_page=settings.list_page,
+        list_interval=timedelta(minutes=settings.list_sync_minutes),
     )
     dispatcher = Dispatcher(database, limits=limits, clock=now, new_id=new_id)
     relay = Relay(database, client_factory(settings), clock=now, holder=holder_name())

@@ -16,6 +16,8 @@ from qbwc_bridge import answers, recovery
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.guard import Binding, OpenFile, judge_file
+from qbwc_bridge.list_answers import ListSyncs
+from qbwc_bridge.list_entries import facts_of_company
 from qbwc_bridge.session import Limits, Recovery, Step, Waiting
 from qbxml.company import HostQuery
 from qbxml.envelope import HostAndCompany, build_message_set, build_request_element, choose_version, parse_hcp
@@ -58,6 +60,7 @@ class Dispatcher:
         self._new_id = new_id
         self._new_ticket = new_ticket
         self._answers = Answers(limits=limits, clock=clock)
+        self._lists = ListSyncs(limits=limits, clock=clock, lower_version=self._answers.lower_version)
 
     def server_version(self) -> str:
         """Give our name and version."""
@@ -88,7 +91,7 @@ class Dispatcher:
                 return ["", "nvu"]
             lock_company(session, owner.id)
             owner.last_seen_at = now
-            if owner.paused or not queue.has_work(session, owner.id, now=now):
+            if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
                 return ["", "none"]
             if self._is_being_worked_on(session, owner, now):
                 return ["", "busy"]
@@ -140,7 +143,8 @@ class Dispatcher:
             if exchange is None:
                 self._answers.record_late(session, owner, response)
                 return newest.progress if newest is not None and newest.progress is not None else -1
-            ends = self._answers.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
+            recorder = self._lists if exchange.kind == "list" else self._answers
+            ends = recorder.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
             exchange.progress = -1 if ends else self._progress(session, owner, wc)
             return exchange.progress
 
@@ -238,6 +242,9 @@ class Dispatcher:
         owner.qbxml_version = wc.qbxml_version
         owner.product = seen.host.product_name if seen.host else owner.product
         owner.problem = None
+        facts = facts_of_company(seen.preferences)
+        if facts is not None:
+            owner.preferences = facts.model_dump(mode="json")
 
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession) -> str:
         now = self._clock()
@@ -251,6 +258,7 @@ class Dispatcher:
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
+            lists_due=self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -267,6 +275,10 @@ class Dispatcher:
             since = (unresolved.sent_at - timedelta(days=LOOKUP_MARGIN_DAYS)).date()
             text = recovery.lookup_document(sent, since=since, version=wc.qbxml_version)
             return self._store(session, owner, wc, kind="lookup", text=text, about=set_id)
+        if step is Step.LIST:
+            set_id = self._new_id()
+            text = self._lists.hand_out(session, owner, wc, set_id=set_id)
+            return self._store(session, owner, wc, kind="list", text=text, set_id=set_id)
         if step is Step.PROBE:
             text = build_message_set([build_request_element(HostQuery(), "probe")], version=wc.qbxml_version)
             return self._store(session, owner, wc, kind="probe", text=text)
@@ -337,6 +349,8 @@ class Dispatcher:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
+        elif not left and self._lists.is_due(session, owner):
+            return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=left)
         if result == machine.DONE:
             wc.state = "finished"

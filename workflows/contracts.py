@@ -15,8 +15,11 @@ from mapping.issues import Issue
 
 TASK_QUEUE = "qbd-exports"
 WORKFLOW_TYPE = "QuickBooksExport"
+SYNC_WORKFLOW_TYPE = "QuickBooksListSync"
+SYNC_PREFIX = "sync/"
 SIGNAL_SENT = "request_sent"
 SIGNAL_OUTCOME = "outcome_recorded"
+SIGNAL_SYNC_MOVED = "sync_moved"
 QUERY_VIEW = "view"
 
 ACTIVITY_PREPARE = "prepare_export"
@@ -152,6 +155,19 @@ class ExportView(BaseModel):
     request_id: str | None = None
     transaction: Transaction | None = None
     failure: Failure | None = None
+
+
+class SyncMoved(BaseModel):
+    """Signal: a sync of lists began or ended. The database knows the rest."""
+
+    company_id: str
+    run: int
+    state: str
+
+
+def sync_workflow_id(company_id: str) -> str:
+    """Give the id under which the sync of a company's lists runs."""
+    return f"{SYNC_PREFIX}{company_id}"
 
 
 def export_workflow_id(company_id: str, kind: str, document_id: str) -> str:
