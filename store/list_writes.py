@@ -176,7 +176,8 @@ def _names_of(session: Session, company_id: str, kind: str, list_ids: Sequence[s
             ListEntry.kind == kind,
             ListEntry.list_id.in_(list_ids[start : start + IDS_MAX]),
         )
-        names |= dict(session.execute(query).tuples().all())
+        for row in session.execute(query):
+            names[row.list_id] = row.full_name
     return names
 
 
