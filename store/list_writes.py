@@ -74,10 +74,10 @@ def upsert_page(
     ]
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     keys = ("company_id", "kind", "list_id")
-    for start in range(0, len(values), IDS_MAX):
-        insert = dialect.insert(ListEntry).values(values[start : start + IDS_MAX])
-        changed = {name: insert.excluded[name] for name in values[0] if name not in keys}
-        session.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changed))
+    insert = dialect.insert(ListEntry.__table__)
+    changed = {name: insert.excluded[name] for name in values[0] if name not in keys}
+    # One statement for many rows: as one long VALUES it would be compiled anew for each length of a page.
+    session.connection().execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changed), values)
     for list_id, row in unique.items():
         if old_names.get(list_id, row.full_name) != row.full_name:
             _rename_below(session, company_id, kind, list_id, row.full_name, at=at)

@@ -14,6 +14,7 @@ TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     """Add; rows stay."""
     op.add_column("list_entries", sa.Column("generation", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index("ix_list_entries_search", "list_entries", ["company_id", "name_key"])
     op.create_index("ix_list_entries_parent", "list_entries", ["company_id", "parent_list_id"])
     op.create_table(
         "company_syncs",
@@ -72,5 +73,6 @@ def downgrade() -> None:
     """Take the additions back."""
     op.drop_table("list_syncs")
     op.drop_table("company_syncs")
+    op.drop_index("ix_list_entries_search", "list_entries")
     op.drop_index("ix_list_entries_parent", "list_entries")
     op.drop_column("list_entries", "generation")
