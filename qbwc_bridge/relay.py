@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from store import outbox
 from store.engine import Database
 from store.tables import OutboxSignal
+from workflows import contracts, search_attributes
 
 BATCH = 200
 LEASE = "relay"
@@ -54,12 +55,14 @@ class Relay:
         *,
         clock: Callable[[], datetime],
         holder: str,
+        task_queue: str = contracts.TASK_QUEUE,
     ) -> None:
         """`holder` names this relay among all that share the database."""
         self._database = database
         self._client_factory = client_factory
         self._clock = clock
         self._holder = holder
+        self._task_queue = task_queue
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -126,9 +129,8 @@ class Relay:
         late: list[int] = []
         try:
             for row in signals:
-                handle = client.get_workflow_handle(row.workflow_id)
                 try:
-                    await handle.signal(row.signal, row.payload, rpc_timeout=RPC_TIMEOUT)
+                    await self._signal(client, row)
                     delivered.append(row.id)
                 except RPCError as error:
                     if not _is_workflow_gone(error):
@@ -137,6 +139,23 @@ class Relay:
                     late.append(row.id)
         finally:
             await asyncio.to_thread(self._mark, delivered, late)
+
+    async def _signal(self, client: Client, row: OutboxSignal) -> None:
+        event = row.payload
+        if row.signal == contracts.SIGNAL_SYNC_MOVED and event.get("state") in contracts.SYNC_BEGINS:
+            # Nobody else starts the sync of a company: its first session may come without any call of the API.
+            await client.start_workflow(
+                contracts.SYNC_WORKFLOW_TYPE,
+                contracts.SyncInput(company_id=str(event["company_id"])),
+                id=row.workflow_id,
+                task_queue=self._task_queue,
+                search_attributes=search_attributes.at_sync_start(str(event["company_id"])),
+                start_signal=row.signal,
+                start_signal_args=[event],
+                rpc_timeout=RPC_TIMEOUT,
+            )
+            return
+        await client.get_workflow_handle(row.workflow_id).signal(row.signal, event, rpc_timeout=RPC_TIMEOUT)
 
     def _take(self) -> Sequence[OutboxSignal]:
         with self._database.transaction() as session:

@@ -17,6 +17,8 @@ TASK_QUEUE = "qbd-exports"
 WORKFLOW_TYPE = "QuickBooksExport"
 SYNC_WORKFLOW_TYPE = "QuickBooksListSync"
 SYNC_PREFIX = "sync/"
+SYNC_BEGINS = ("requested", "running")
+"""The states of a sync whose signal starts its workflow when there is none."""
 SIGNAL_SENT = "request_sent"
 SIGNAL_OUTCOME = "outcome_recorded"
 SIGNAL_SYNC_MOVED = "sync_moved"
@@ -25,6 +27,7 @@ QUERY_VIEW = "view"
 ACTIVITY_PREPARE = "prepare_export"
 ACTIVITY_RECORD = "record_state"
 ACTIVITY_CANCEL = "cancel_request"
+ACTIVITY_SYNC_STATUS = "sync_status"
 
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Failure code of an export that may already be in QuickBooks: it is exported again only if a person says so."""
@@ -155,6 +158,23 @@ class ExportView(BaseModel):
     request_id: str | None = None
     transaction: Transaction | None = None
     failure: Failure | None = None
+
+
+class SyncInput(BaseModel):
+    """The input of a list sync."""
+
+    company_id: str
+
+
+class SyncView(BaseModel):
+    """How far a list sync is: its result, and the answer to the query `view`."""
+
+    state: str
+    """requested | running | done | failed"""
+    run: int = 0
+    note: str = ""
+    entries: dict[str, int] = {}
+    """Entries by list."""
 
 
 class SyncMoved(BaseModel):

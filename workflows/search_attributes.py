@@ -20,3 +20,8 @@ def at_start(company_id: str, kind: str) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [SearchAttributePair(COMPANY_ID, company_id), SearchAttributePair(DOCUMENT_KIND, kind)]
     )
+
+
+def at_sync_start(company_id: str) -> TypedSearchAttributes:
+    """Give the attributes of a list sync."""
+    return TypedSearchAttributes([SearchAttributePair(COMPANY_ID, company_id)])
