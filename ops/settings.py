@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     batch_size: int = Field(20, ge=1, le=500, description="most exports in one message set")
     batch_bytes: int = Field(500_000, ge=10_000, le=5_000_000, description="most bytes of one message set")
     session_budget_s: int = Field(240, ge=10, le=3600, description="seconds that one Web Connector session may work")
+    list_page: int = Field(200, ge=10, le=2000, description="rows of a list that are asked for at once")
+    list_sync_minutes: int = Field(
+        60, ge=1, le=10_080, description="minutes after which QuickBooks' lists are asked for what changed"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )

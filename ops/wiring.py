@@ -129,6 +129,8 @@ def bridge_wsgi(
         batch_size=settings.batch_size,
         batch_bytes=settings.batch_bytes,
         session_budget_s=settings.session_budget_s,
+        list_page=settings.list_page,
+        list_interval=timedelta(minutes=settings.list_sync_minutes),
     )
     dispatcher = (dispatcher_type or bridge.Dispatcher)(database, limits=limits, clock=around.clock, new_id=new_id)
     relay = Relay(

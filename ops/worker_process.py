@@ -17,10 +17,12 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.exports import ExportActivities
+from activities.syncs import SyncActivities
 from store.engine import Database
 from workflows import search_attributes
 from workflows.contracts import TASK_QUEUE
 from workflows.export import QuickBooksExport
+from workflows.list_sync import QuickBooksListSync
 
 ACTIVITY_THREADS = 16
 STOP_GRACE = timedelta(seconds=20)
@@ -53,8 +55,13 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[QuickBooksExport],
-        activities=[activities.prepare_export, activities.record_state, activities.cancel_request],
+        workflows=[QuickBooksExport, QuickBooksListSync],
+        activities=[
+            activities.prepare_export,
+            activities.record_state,
+            activities.cancel_request,
+            SyncActivities(database).sync_status,
+        ],
         activity_executor=ThreadPoolExecutor(ACTIVITY_THREADS),
         max_concurrent_local_activities=ACTIVITY_THREADS,
         max_concurrent_activities=ACTIVITY_THREADS,

@@ -35,6 +35,8 @@ from workflows.contracts import Failure, Outcome, Transaction
 
 RESPONSE_MAX = 2_000_000
 """Longer answers are cut in the table; what was read from them is in the rows."""
+LIST_PREFIX = "list."
+"""Begins the ids of questions about lists; the id of their set follows."""
 UNKNOWN_VERSION = "0x80040423"
 LOWER_VERSIONS = ("12.0", "11.0", "10.0")
 """What is tried when QuickBooks does not know the version (0x80040423); older ones lack what we write."""
@@ -77,6 +79,8 @@ def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, resp
         return last
     if not ids:
         return last
+    if ids[0].startswith(LIST_PREFIX):
+        return next((one for one in open_ones if one.kind == "list" and one.id in ids[0].split(".")), None)
     kinds = ("write", "ask")
     if any(request_id.endswith((".n", ".e")) for request_id in ids):
         kinds = ("lookup", "lookup")
@@ -199,7 +203,7 @@ class Answers:
         """A whole document failed. Only a failed write says something about its requests."""
         is_write = exchange.kind == "write"
         views = [sent_request(request) for request in sent] if is_write else []
-        ruled = judge_hresult(views, answer.hresult, answer.message, can_lower=self._lower_version(wc, answer))
+        ruled = judge_hresult(views, answer.hresult, answer.message, can_lower=self.lower_version(wc, answer))
         log.warning("document failed", company=owner.id, set=exchange.id, kind=exchange.kind, hresult=answer.hresult)
         if exchange.kind == "activity" and ruled.fate is SetFate.GO_ON:
             self._note_activity(session, owner, exchange, None)
@@ -259,7 +263,7 @@ class Answers:
         wc.last_error = text
         return True
 
-    def _lower_version(self, wc: WebConnectorSession, answer: Answer) -> bool:
+    def lower_version(self, wc: WebConnectorSession, answer: Answer) -> bool:
         """Go one qbXML version down when QuickBooks did not know this one; False when none is left."""
         if normalise_hresult(answer.hresult) != UNKNOWN_VERSION:
             return False

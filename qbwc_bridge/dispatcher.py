@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from qbwc_bridge import answers, recovery
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
+from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.meeting import meet, note_twin
 from qbwc_bridge.session import Limits, Recovery, Step, Waiting
 from qbwc_bridge.twins import clone_notice
@@ -59,6 +60,7 @@ class Dispatcher:
         self._new_id = new_id
         self._new_ticket = new_ticket
         self._answers = Answers(limits=limits, clock=clock)
+        self._lists = ListSyncs(limits=limits, clock=clock, lower_version=self._answers.lower_version)
 
     def server_version(self) -> str:
         """Give our name and version."""
@@ -85,7 +87,7 @@ class Dispatcher:
             owner.last_seen_at = now
             if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
                 owner.problem = None
-            if owner.paused or not queue.has_work(session, owner.id, now=now):
+            if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
                 return ["", "none"]
             if self._is_being_worked_on(session, owner, now):
                 return ["", "busy"]
@@ -119,6 +121,8 @@ class Dispatcher:
             if hcp_response and wc.state == "open":
                 judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
                 unresolved = queue.unresolved_write_set(session, owner.id)
+                if judgement.binds_anew:
+                    self._lists.forget_file(session, owner)
                 if judgement.binds_anew and unresolved is not None:
                     why = "It was sent to the company file that this connection was bound to before"
                     self._answers.give_up(session, owner, wc, unresolved, why=why)
@@ -143,7 +147,8 @@ class Dispatcher:
             if exchange is None:
                 self._answers.record_late(session, owner, response)
                 return newest.progress if newest is not None and newest.progress is not None else -1
-            ends = self._answers.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
+            recorder = self._lists if exchange.kind == "list" else self._answers
+            ends = recorder.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
             if not ends:
                 owner.problem = None  # QuickBooks works, and with the right file
             exchange.progress = -1 if ends else self._progress(session, owner, wc)
@@ -222,6 +227,7 @@ class Dispatcher:
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
+            lists_due=self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -230,21 +236,30 @@ class Dispatcher:
                 wc.state = "refused"
             return ""
         if unresolved is not None:
-            set_id = unresolved.id
-            if step is Step.CHECK_FILE:
-                text = recovery.activity_document(wc.qbxml_version)
-                return self._store(session, owner, wc, kind="activity", text=text, about=set_id)
-            if step is Step.ASK:
-                text = recovery.ask_document(set_id, wc.qbxml_version)
-                return self._store(session, owner, wc, kind="ask", text=text, about=set_id)
-            sent = [answers.sent_request(request) for request in queue.requests_of_set(session, set_id)]
-            since = (unresolved.sent_at - recovery.CLOCKS_MAY_DIFFER).date()
-            text = recovery.lookup_document(sent, since=since, version=wc.qbxml_version)
-            return self._store(session, owner, wc, kind="lookup", text=text, about=set_id)
+            return self._ask_about(session, owner, wc, unresolved, step)
+        if step is Step.LIST:
+            set_id = self._new_id()
+            text = self._lists.hand_out(session, owner, wc, set_id=set_id)
+            return self._store(session, owner, wc, kind="list", text=text, set_id=set_id)
         if step is Step.PROBE:
             text = build_message_set([build_request_element(HostQuery(), "probe")], version=wc.qbxml_version)
             return self._store(session, owner, wc, kind="probe", text=text)
         return self._write(session, owner, wc, {request.id: request for request in waiting})
+
+    def _ask_about(
+        self, session: Session, owner: Company, wc: WebConnectorSession, unresolved: MessageSet, step: Step
+    ) -> str:
+        set_id = unresolved.id
+        if step is Step.CHECK_FILE:
+            text = recovery.activity_document(wc.qbxml_version)
+            return self._store(session, owner, wc, kind="activity", text=text, about=set_id)
+        if step is Step.ASK:
+            text = recovery.ask_document(set_id, wc.qbxml_version)
+            return self._store(session, owner, wc, kind="ask", text=text, about=set_id)
+        sent = [answers.sent_request(request) for request in queue.requests_of_set(session, set_id)]
+        since = (unresolved.sent_at - recovery.CLOCKS_MAY_DIFFER).date()
+        text = recovery.lookup_document(sent, since=since, version=wc.qbxml_version)
+        return self._store(session, owner, wc, kind="lookup", text=text, about=set_id)
 
     def _write(self, session: Session, owner: Company, wc: WebConnectorSession, waiting: dict[str, Request]) -> str:
         now = self._clock()
@@ -311,6 +326,8 @@ class Dispatcher:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
+        elif not left and self._lists.is_due(session, owner):
+            return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=left)
         if result == machine.DONE:
             wc.state = "finished"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from qbwc_bridge.guard import Binding, Judgement, OpenFile, judge_file
+from qbwc_bridge.list_entries import facts_of_company
 from qbwc_bridge.twins import Visit, twin_notice
 from qbxml.envelope import HostAndCompany, choose_version, parse_hcp
 from store import queue
@@ -47,6 +48,9 @@ def meet(
     owner.rebind_requested_at = None
     owner.qbxml_version = wc.qbxml_version
     owner.product = seen.host.product_name if seen.host else owner.product
+    facts = facts_of_company(seen.preferences)
+    if facts is not None:
+        owner.preferences = facts.model_dump(mode="json")
     if judgement.binds_anew:
         owner.last_restore_time = None
     _look_for_twins(session, owner, wc, now)

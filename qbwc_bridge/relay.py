@@ -76,6 +76,7 @@ class Relay:
         clock: Callable[[], datetime],
         holder: str,
         abandon_after: timedelta = timedelta(hours=1),
+        task_queue: str = contracts.TASK_QUEUE,
     ) -> None:
         """`holder` names this relay among all that share the database; a session silent for so long is closed."""
         self._abandon_after = abandon_after
@@ -84,6 +85,7 @@ class Relay:
         self._client_factory = client_factory
         self._clock = clock
         self._holder = holder
+        self._task_queue = task_queue
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -158,11 +160,7 @@ class Relay:
         try:
             for row in signals:
                 try:
-                    if row.signal == outbox.START:
-                        await _start(client, row.workflow_id, WorkflowStart.model_validate(row.payload))
-                    else:
-                        handle = client.get_workflow_handle(row.workflow_id)
-                        await handle.signal(row.signal, row.payload, rpc_timeout=RPC_TIMEOUT)
+                    await self._send(client, row)
                     self._database.passing("relay: signalled")
                     delivered.append(row.id)
                 except RPCError as error:
@@ -172,6 +170,13 @@ class Relay:
                     late.append(row.id)
         finally:
             await asyncio.to_thread(self._mark, delivered, late)
+
+    async def _send(self, client: Client, row: OutboxSignal) -> None:
+        if row.signal == outbox.START:
+            await _start(client, row.workflow_id, WorkflowStart.model_validate(row.payload), self._task_queue)
+            return
+        handle = client.get_workflow_handle(row.workflow_id)
+        await handle.signal(row.signal, row.payload, rpc_timeout=RPC_TIMEOUT)
 
     def _take(self) -> Sequence[OutboxSignal]:
         with self._database.transaction() as session:
@@ -215,7 +220,7 @@ class Relay:
             outbox.drop_lease(session, LEASE, holder=self._holder)
 
 
-async def _start(client: Client, workflow_id: str, start: WorkflowStart) -> None:
+async def _start(client: Client, workflow_id: str, start: WorkflowStart, task_queue: str) -> None:
     """Start a workflow unless it runs or has succeeded (design.md 3.1)."""
     attributes = [SearchAttributePair(SearchAttributeKey.for_keyword(k), v) for k, v in start.search_attributes.items()]
     try:
@@ -223,11 +228,15 @@ async def _start(client: Client, workflow_id: str, start: WorkflowStart) -> None
             start.workflow_type,
             start.argument,
             id=workflow_id,
-            task_queue=start.task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            if start.may_repeat
+            else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=start.summary or None,
+            start_signal=start.signal,
+            start_signal_args=[start.signal_argument] if start.signal is not None else [],
             rpc_timeout=RPC_TIMEOUT,
         )
     except WorkflowAlreadyStartedError:

@@ -37,6 +37,10 @@ class Limits:
     """Sets that QuickBooks died over with the same document in them; halving the sets leaves it alone after five."""
     postpone_first: timedelta = timedelta(minutes=5)
     postpone_longest: timedelta = timedelta(hours=6)
+    list_page: int = 200
+    """Rows a page of a list; services use 25-300 (qbxml.md 4.3)."""
+    list_interval: timedelta = timedelta(minutes=60)
+    """Lists older than this are asked for what changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,25 +72,30 @@ class Step(StrEnum):
     ASK = "ask"
     LOOK_UP = "look_up"
     WRITE = "write"
+    LIST = "list"
     PROBE = "probe"
 
 
-def next_step(*, is_open: bool, guard_passed: bool, unresolved: Recovery | None, waiting: int) -> Step:
-    """Decide what leaves next. Nothing new leaves while a set is unresolved, on any ticket."""
+_ABOUT_UNRESOLVED = {
+    Recovery.NOT_CHECKED: Step.CHECK_FILE,
+    Recovery.NOTHING_ASKED: Step.ASK,
+    Recovery.ASKED: Step.LOOK_UP,
+    # This session's look-up was answered without deciding: asking on would turn in a circle.
+    Recovery.LOOKED_UP: Step.REFUSE,
+}
+
+
+def next_step(
+    *, is_open: bool, guard_passed: bool, unresolved: Recovery | None, waiting: int, lists_due: bool = False
+) -> Step:
+    """Decide what leaves next. Nothing new leaves while a set is unresolved, on any ticket; exports before lists."""
     if not is_open or not guard_passed:
         return Step.REFUSE
-    match unresolved:
-        case Recovery.NOT_CHECKED:
-            return Step.CHECK_FILE
-        case Recovery.NOTHING_ASKED:
-            return Step.ASK
-        case Recovery.ASKED:
-            return Step.LOOK_UP
-        case Recovery.LOOKED_UP:
-            # This session's look-up was answered without deciding: asking on would turn in a circle.
-            return Step.REFUSE
-        case None:
-            return Step.WRITE if waiting else Step.PROBE
+    if unresolved is not None:
+        return _ABOUT_UNRESOLVED[unresolved]
+    if waiting:
+        return Step.WRITE
+    return Step.LIST if lists_due else Step.PROBE
 
 
 def choose_batch(waiting: Sequence[Waiting], limits: Limits) -> list[str]:

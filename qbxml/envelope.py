@@ -14,6 +14,7 @@ from pydantic_xml import ParsingError
 from qbxml.base import AddRequest, QueryRequest, ReadModel
 from qbxml.bills import BillRet
 from qbxml.company import CompanyActivityRet, CompanyRet, HostRet, PreferencesRet
+from qbxml.deleted_lists import ListDeletedRet
 from qbxml.invoices import InvoiceRet
 from qbxml.lists import (
     AccountRet,
@@ -57,6 +58,7 @@ _RETS: dict[str, type[ReadModel]] = {
     "CustomerRet": CustomerRet,
     "HostRet": HostRet,
     "InvoiceRet": InvoiceRet,
+    "ListDeletedRet": ListDeletedRet,
     "PreferencesRet": PreferencesRet,
     "SalesTaxCodeRet": SalesTaxCodeRet,
     "TemplateRet": TemplateRet,

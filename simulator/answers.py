@@ -12,6 +12,7 @@ from .records import (
     Bill,
     ClassObject,
     Customer,
+    DeletedEntry,
     Invoice,
     Item,
     Line,
@@ -219,6 +220,16 @@ class Answers:
                 raise TypeError(type(entry))
         return ret
 
+    def deleted(self, entry: DeletedEntry) -> etree._Element:
+        """ListDeletedRet (qbxml.md 4.4)."""
+        ret = etree.Element("ListDeletedRet")
+        put(ret, "ListDelType", entry.type)
+        put(ret, "ListID", entry.list_id)
+        put(ret, "TimeCreated", entry.time_created)
+        put(ret, "TimeDeleted", entry.time_deleted)
+        put(ret, "FullName", entry.full_name)
+        return ret
+
     def _list_head(self, name: str, entry: ListObject, *, has_full_name: bool = True) -> etree._Element:
         ret = etree.Element(name)
         put(ret, "ListID", entry.list_id)
@@ -245,11 +256,7 @@ class Answers:
         _address(ret, "BillAddress", entry.bill_address)
         _block(ret, "BillAddressBlock", entry.bill_address)
         self.reference(ret, "TermsRef", entry.terms)
-        family = {
-            other.list_id
-            for other in self._company.state.customers
-            if other is entry or other.full_name.startswith(f"{entry.full_name}:")
-        }
+        family = {entry.list_id, *(below.list_id for below in self._company.below(entry.list_id))}
         put(ret, "Balance", amount(self._balance({entry.list_id})))
         put(ret, "TotalBalance", amount(self._balance(family)))
         self.reference(ret, "SalesTaxCodeRef", entry.tax_code)

@@ -6,8 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
+from . import by_hand
 from .errors import QuickBooksError
 from .faults import Faults, Switches
+from .index import Index
 from .records import (
     Account,
     Address,
@@ -49,6 +51,7 @@ class CompanyFile:
         self.clock = clock
         self.switches = switches or Switches()
         self.faults = faults or Faults()
+        self.index = Index()
 
     @classmethod
     def create(cls, name: str, *, clock: Clock, path: str | None = None) -> Self:
@@ -81,6 +84,7 @@ class CompanyFile:
         if self.switches.records_survive_restore:
             self.state.message_sets = records
         self.state.last_restore_time = self.local_time()
+        self.index.forget()
 
     @property
     def name(self) -> str:
@@ -156,10 +160,23 @@ class CompanyFile:
 
     def entry(self, list_id: str) -> ListObject:
         """The list entry with this ListID."""
-        for found in self.entries():
-            if found.list_id == list_id:
-                return found
-        raise KeyError(list_id)
+        found = self.index.entry(self.state, list_id)
+        if found is None:
+            raise KeyError(list_id)
+        return found
+
+    def below(self, list_id: str) -> list[ListObject]:
+        """The entries under an entry, at any depth."""
+        return list(self.index.below(self.state, list_id))
+
+    def is_taken(self, name: str, full_name: str) -> bool:
+        """Whether the list of this name in the state uses a full name already."""
+        return self.index.is_taken(self.state, name, full_name)
+
+    def move_clock(self, delta: timedelta) -> None:
+        """Somebody sets the clock of the QuickBooks computer."""
+        before = self.clock
+        self.clock = lambda: before() + delta
 
     def full_name(self, list_id: str) -> str:
         """The entry's name with its parents'; empty when it was deleted or merged away."""
@@ -168,12 +185,12 @@ class CompanyFile:
         except KeyError:
             return ""
 
-    def _common(self, entries: Sequence[ListObject], name: str, parent: ListObject | None, is_active: bool) -> Any:
+    def _common(self, kind: str, name: str, parent: ListObject | None, is_active: bool) -> Any:
         if ":" in name or not name:
             raise ValueError(f"a name cannot be {name!r}")
         name.encode("cp1252")  # QuickBooks stores Windows-1252 (qbxml.md 5.5)
         full_name = f"{parent.full_name}:{name}" if parent else name
-        if any(entry.full_name.lower() == full_name.lower() for entry in entries):
+        if self.is_taken(kind, full_name):
             raise ValueError(f"{full_name!r} is already in use")
         stamp = self.stamp()
         self.state.list_counter += 1
@@ -198,7 +215,7 @@ class CompanyFile:
         is_active: bool = True,
     ) -> Customer:
         """Add a customer, or a job under one; customers and vendors share one name space (qbxml.md 7.10)."""
-        common = self._common([*self.state.customers, *self.state.vendors], name, parent, is_active)
+        common = self._common("customers", name, parent, is_active)
         customer = Customer(**common, terms=terms.list_id if terms else None, bill_address=address)
         if parent is None:
             customer.company_name = name[:41]
@@ -209,7 +226,7 @@ class CompanyFile:
         self, name: str, *, terms: Terms | None = None, address: Address | None = None, is_active: bool = True
     ) -> Vendor:
         """Add a vendor."""
-        common = self._common([*self.state.customers, *self.state.vendors], name, None, is_active)
+        common = self._common("vendors", name, None, is_active)
         vendor = Vendor(**common, terms=terms.list_id if terms else None, address=address, company_name=name[:41])
         self.state.vendors.append(vendor)
         return vendor
@@ -224,7 +241,7 @@ class CompanyFile:
         is_active: bool = True,
     ) -> Account:
         """Add an account of a type of the schema, such as Income or CostOfGoodsSold."""
-        common = self._common(self.state.accounts, name, parent, is_active)
+        common = self._common("accounts", name, parent, is_active)
         account = Account(**common, account_type=account_type, number=number)
         self.state.accounts.append(account)
         return account
@@ -245,7 +262,7 @@ class CompanyFile:
     ) -> Item:
         """Add an item; with an expense account it is two-sided (qbxml.md 3.3, ItemLineAdd)."""
         item = Item(
-            **self._common(self.state.items, name, parent, is_active),
+            **self._common("items", name, parent, is_active),
             kind=kind,
             account=account.list_id if account else None,
             expense_account=expense_account.list_id if expense_account else None,
@@ -268,28 +285,28 @@ class CompanyFile:
         is_active: bool = True,
     ) -> Terms:
         """Add standard terms."""
-        common = self._common(self.state.terms, name, None, is_active)
+        common = self._common("terms", name, None, is_active)
         terms = Terms(**common, due_days=due_days, discount_days=discount_days, discount_percent=discount_percent)
         self.state.terms.append(terms)
         return terms
 
     def add_class(self, name: str, *, parent: ClassObject | None = None, is_active: bool = True) -> ClassObject:
         """Add a class."""
-        added = ClassObject(**self._common(self.state.classes, name, parent, is_active))
+        added = ClassObject(**self._common("classes", name, parent, is_active))
         self.state.classes.append(added)
         return added
 
     def add_tax_code(self, name: str, *, is_taxable: bool, description: str | None = None) -> SalesTaxCode:
         """Add a sales tax code."""
         code = SalesTaxCode(
-            **self._common(self.state.tax_codes, name, None, True), is_taxable=is_taxable, description=description
+            **self._common("tax_codes", name, None, True), is_taxable=is_taxable, description=description
         )
         self.state.tax_codes.append(code)
         return code
 
     def add_template(self, name: str, template_type: str = "Invoice", *, is_active: bool = True) -> Template:
         """Add a form layout."""
-        template = Template(**self._common(self.state.templates, name, None, is_active), template_type=template_type)
+        template = Template(**self._common("templates", name, None, is_active), template_type=template_type)
         self.state.templates.append(template)
         return template
 
@@ -306,24 +323,16 @@ class CompanyFile:
     def rename(self, list_id: str, name: str) -> None:
         """A user renames an entry; entries below it move along."""
         entry = self.entry(list_id)
-        old = entry.full_name
-        entry.name = name
-        entry.full_name = ":".join([*old.split(":")[:-1], name])
+        by_hand.rename(self, entry, name)
         self._touch(entry)
-        for below in self.entries():
-            if type(below) is type(entry) and below.full_name.startswith(f"{old}:"):
-                below.full_name = entry.full_name + below.full_name[len(old) :]
 
     def remove_entry(self, list_id: str) -> None:
-        """An entry disappears with what is below it, as by deletion or a merge (qbxml.md 4.4)."""
-        gone, state = self.entry(list_id), self.state
-        for name in ("customers", "vendors", "items", "accounts", "terms", "classes", "tax_codes", "templates"):
-            kept = [
-                entry
-                for entry in getattr(state, name)
-                if type(entry) is not type(gone) or not f"{entry.full_name}:".startswith(f"{gone.full_name}:")
-            ]
-            setattr(state, name, kept)
+        """A user deletes an entry and what is below it (qbxml.md 4.4)."""
+        by_hand.delete(self, self.entry(list_id))
+
+    def merge_entries(self, list_id: str, into: str) -> None:
+        """A user gives an entry the name of another and says yes to merging: the first ListID is gone."""
+        by_hand.merge(self, self.entry(list_id), self.entry(into))
 
     def edit_transaction(self, txn_id: str, **fields: Any) -> Posted:
         """A user changes fields of a posted transaction, named as in the ledger."""

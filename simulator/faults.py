@@ -1,6 +1,7 @@
 """What can go wrong on the QuickBooks side, on purpose and repeatably (qbxml.md 7.16)."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,6 +38,7 @@ class Faults:
     _crashes: deque[_Crash] = field(default_factory=deque)
     _openings: deque[_Refusal] = field(default_factory=deque)
     _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
+    _documents: dict[str, deque[_Refusal]] = field(default_factory=dict)
     _lost_records: int = 0
 
     def crash_before_commit(self, hresult: str | None = DISCONNECTED) -> None:
@@ -122,6 +124,25 @@ class Faults:
                 waiting.popleft()
             raise RequestProblem(rejection.code, rejection.message)
 
+    def refuse_query(self, name: str, code: int, message: str, times: int = 1) -> None:
+        """Answer the next requests of this name with an error status."""
+        self.reject(name, code, message, times)
+
+    def fail_queries(self, name: str, hresult: str, message: str, times: int = 1) -> None:
+        """The next documents that hold a request of this name fail as a whole."""
+        self._documents.setdefault(name, deque()).append(_Refusal(times, hresult, message))
+
+    def on_document(self, names: Iterable[str]) -> None:
+        """Raise what a document with these requests runs into."""
+        for name in names:
+            waiting = self._documents.get(name)
+            if waiting:
+                refusal = waiting[0]
+                refusal.times -= 1
+                if refusal.times <= 0:
+                    waiting.popleft()
+                raise QuickBooksError(refusal.hresult, refusal.message)
+
     def take_crash(self) -> "CrashPlan":
         """The crash meant for the message set that begins now."""
         return CrashPlan(self._crashes.popleft() if self._crashes else None)
@@ -161,3 +182,5 @@ class Switches:
     standard_time_offset_all_year: bool = True
     keep_only_latest_record: bool = False
     records_survive_restore: bool = False
+    items_by_type: bool = True
+    """ItemQuery gives one type after the other instead of all by name (qbxml.md 4.2: do not rely on its order)."""

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from .errors import NO_MATCH, OK, RequestProblem, Status, bad_reference, not_found
-from .records import Account, ListObject, Posted
+from .records import Account, DeletedEntry, ListObject, Posted
 from .references import text_of
 from .values import read_datetime
 
 if TYPE_CHECKING:
     from .company import CompanyFile
+
+
+DELETED_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,39 @@ def find_entries(
         )
     status = element.findtext("ActiveStatus") or "ActiveOnly"
     types = _texts(element, "AccountType")
+    has_time = element.find("FromModifiedDate") is not None or element.find("ToModifiedDate") is not None
+    name_fits = _name_filter(element)
     rows = [
         entry
         for entry in entries
         if (status == "All" or entry.is_active == (status == "ActiveOnly"))
-        and _in_time(entry.time_modified, element)
-        and _name_fits(entry.full_name, element)
+        and (not has_time or _in_time(entry.time_modified, element))
+        and name_fits(entry.full_name)
         and (not types or (isinstance(entry, Account) and entry.account_type in types))
     ]
     return _result(_by_balance(company, rows, element), element, paged)
+
+
+def is_cut(element: etree._Element) -> bool:
+    """Whether a list query brings only a part, for which QuickBooks gives the list in order."""
+    return element.get("iterator") is not None or any(
+        element.find(name) is not None for name in ("MaxReturned", "NameRangeFilter")
+    )
+
+
+def find_deleted(company: "CompanyFile", element: etree._Element) -> Sequence[DeletedEntry]:
+    """What was deleted in the last 90 days, by type and then by time (qbxml.md 4.4)."""
+    types = _texts(element, "ListDelType")
+    oldest = company.clock().replace(tzinfo=None) - DELETED_KEPT
+    bounds = element.find("DeletedDateRangeFilter")
+    found = [
+        entry
+        for entry in company.state.deleted
+        if entry.type in types
+        and datetime.fromisoformat(entry.time_deleted).replace(tzinfo=None) >= oldest
+        and _in_time(entry.time_deleted, bounds, "FromDeletedDate", "ToDeletedDate")
+    ]
+    return sorted(found, key=lambda entry: (types.index(entry.type), entry.time_deleted))
 
 
 def _by_balance(company: "CompanyFile", rows: list[ListObject], element: etree._Element) -> list[ListObject]:
@@ -106,11 +133,16 @@ def _by_balance(company: "CompanyFile", rows: list[ListObject], element: etree._
     return [row for row in rows if fits(row)]
 
 
-def _in_time(modified: str, element: etree._Element | None) -> bool:
+def _in_time(
+    modified: str,
+    element: etree._Element | None,
+    first: str = "FromModifiedDate",
+    last: str = "ToModifiedDate",
+) -> bool:
     """Both bounds belong to the range, and a bound without an offset is local time (qbxml.md 4.2, 5.4)."""
     if element is None:
         return True
-    start, end = element.findtext("FromModifiedDate"), element.findtext("ToModifiedDate")
+    start, end = element.findtext(first), element.findtext(last)
     moment = datetime.fromisoformat(modified)
 
     def comparable(bound: datetime) -> datetime:
@@ -128,15 +160,15 @@ def _matches(value: str, criterion: str | None, wanted: str) -> bool:
     return value.endswith(wanted) if criterion == "EndsWith" else wanted in value
 
 
-def _name_fits(name: str, element: etree._Element) -> bool:
-    pattern = element.find("NameFilter")
+def _name_filter(element: etree._Element) -> Callable[[str], bool]:
+    pattern, bounds = element.find("NameFilter"), element.find("NameRangeFilter")
     if pattern is not None:
-        return _matches(name, pattern.findtext("MatchCriterion"), pattern.findtext("Name") or "")
-    bounds = element.find("NameRangeFilter")
+        criterion, wanted = pattern.findtext("MatchCriterion"), pattern.findtext("Name") or ""
+        return lambda name: _matches(name, criterion, wanted)
     if bounds is None:
-        return True
+        return lambda _: True
     low, high = (bounds.findtext("FromName") or "").lower(), (bounds.findtext("ToName") or "").lower()
-    return low <= name.lower() and (not high or name.lower() <= high)
+    return lambda name: low <= name.lower() and (not high or name.lower() <= high)
 
 
 def find_transactions(

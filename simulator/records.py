@@ -94,6 +94,16 @@ class Template(ListObject):
     template_type: str
 
 
+class DeletedEntry(BaseModel):
+    """What QuickBooks remembers of a list entry that is no more (qbxml.md 4.4)."""
+
+    type: str
+    list_id: str
+    full_name: str
+    time_created: str
+    time_deleted: str
+
+
 class Line(BaseModel):
     """One line of a transaction, of any kind."""
 
@@ -224,6 +234,7 @@ class CompanyState(BaseModel):
     classes: list[ClassObject] = []
     tax_codes: list[SalesTaxCode] = []
     templates: list[Template] = []
+    deleted: list[DeletedEntry] = []
     ledger: list[Posted] = []
     data_ext: dict[str, dict[str, str]] = {}
     message_sets: dict[str, list[StoredSet]] = {}

@@ -11,6 +11,7 @@ from .answers import Answers
 from .errors import (
     DISCONNECTED,
     DISCONNECTED_TEXT,
+    NO_MATCH,
     NOT_PROCESSED,
     OK,
     QuickBooksCrash,
@@ -21,7 +22,7 @@ from .errors import (
 )
 from .faults import CrashPlan
 from .posting import post
-from .queries import Found, find_entries, find_transactions
+from .queries import Found, find_deleted, find_entries, find_transactions, is_cut
 from .records import ListObject, Posted
 from .structure import MessageSet, Request, read_document
 from .values import check_values, is_true
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
 _ITERATORS = UUID("5f0a4d6e-5d0c-4d5b-9a55-6f2c6d3a9a10")
 _NO_ROWS = Found(OK, ())
+_LISTS = {
+    "CustomerQueryRq": "customers",
+    "VendorQueryRq": "vendors",
+    "ItemQueryRq": "items",
+    "AccountQueryRq": "accounts",
+    "TermsQueryRq": "terms",
+    "ClassQueryRq": "classes",
+    "SalesTaxCodeQueryRq": "tax_codes",
+    "TemplateQueryRq": "templates",
+}
 
 
 class Session:
@@ -40,7 +51,7 @@ class Session:
         self._company = company
         self._app_name = app_name
         self._answers = Answers(company)
-        self._iterators: dict[str, list[ListObject | Posted]] = {}
+        self._iterators: dict[str, tuple[Sequence[ListObject | Posted], int]] = {}
         self._opened_iterators = 0
         self._is_open = True
 
@@ -57,6 +68,7 @@ class Session:
         if not self._is_open:
             raise QuickBooksError(DISCONNECTED, DISCONNECTED_TEXT)
         document = read_document(text, refuse_literal_non_ascii=self._company.switches.refuse_literal_non_ascii)
+        self._company.faults.on_document(request.name for request in document.requests)
         verdict = message_sets.judge(self._company, self._app_name, document)
         if verdict.stored_response is not None:
             return verdict.stored_response
@@ -103,6 +115,7 @@ class Session:
                 answer = _answer(request, OK)
                 answer.append(self._answers.transaction(added, with_lines=True))
             else:
+                self._company.faults.on_post(request.name)
                 answer = self._query(request)
         except RequestProblem as problem:
             return _answer(request, problem.status)
@@ -116,13 +129,15 @@ class Session:
             answer = _answer(request, OK)
             answer.append(single)
             return answer
+        if request.name == "ListDeletedQueryRq":
+            return self._deleted(request)
         found, iterator = self._rows(request)
         answer = _answer(request, found.status)
         meta = element.get("metaData", "NoMetaData")
         if meta != "NoMetaData":
             answer.set("retCount", str(len(found.rows)))
         if iterator is not None:
-            answer.set("iteratorRemainingCount", str(len(self._iterators.get(iterator, ()))))
+            answer.set("iteratorRemainingCount", str(self._remaining(iterator)))
             answer.set("iteratorID", iterator)
         if meta == "MetaDataOnly":
             return answer
@@ -133,6 +148,15 @@ class Session:
                 if isinstance(row, ListObject)
                 else self._answers.transaction(row, with_lines=with_lines)
             )
+        return answer
+
+    def _deleted(self, request: Request) -> etree._Element:
+        entries = find_deleted(self._company, request.element)
+        answer = _answer(request, OK if entries else NO_MATCH)
+        meta = request.element.get("metaData", "NoMetaData")
+        if meta != "NoMetaData":
+            answer.set("retCount", str(len(entries)))
+        answer.extend(self._answers.deleted(entry) for entry in entries if meta != "MetaDataOnly")
         return answer
 
     def _single_answer(self, request: Request) -> etree._Element | None:
@@ -163,21 +187,27 @@ class Session:
             self._opened_iterators += 1
             name = f"{self._app_name}/{self._company.stamp()}/{self._opened_iterators}"
             iterator = f"{{{uuid5(_ITERATORS, name)}}}"
-            waiting = list(found.rows)
+            waiting, start = found.rows, 0
         else:
             iterator = element.get("iteratorID", "")
             if iterator not in self._iterators:
                 # Which number QuickBooks gives here is not confirmed by any source.
                 raise RequestProblem(3000, f'The given object ID "{iterator}" in the field "iteratorID" is invalid.')
-            found, waiting = _NO_ROWS, self._iterators[iterator]
+            found = _NO_ROWS
+            waiting, start = self._iterators[iterator]
         if action == "Stop":
             del self._iterators[iterator]
             return _NO_ROWS, iterator
-        page, rest = waiting[: int(limit or 0)], waiting[int(limit or 0) :]
-        self._iterators[iterator] = rest
-        if not rest:
+        end = start + int(limit or 0)
+        self._iterators[iterator] = (waiting, end)
+        if end >= len(waiting):
             del self._iterators[iterator]
+        page = waiting[start:end]
         return Found(found.status, page), iterator
+
+    def _remaining(self, iterator: str) -> int:
+        rows, position = self._iterators.get(iterator, ((), 0))
+        return len(rows) - position
 
     def _find(self, request: Request, *, paged: bool) -> Found:
         company, state, element = self._company, self._company.state, request.element
@@ -185,17 +215,14 @@ class Session:
             return find_transactions(company, company.invoices, state.customers, element, paged=paged)
         if request.name == "BillQueryRq":
             return find_transactions(company, company.bills, state.vendors, element, paged=paged)
-        lists: dict[str, Sequence[ListObject]] = {
-            "CustomerQueryRq": state.customers,
-            "VendorQueryRq": state.vendors,
-            "ItemQueryRq": state.items,
-            "AccountQueryRq": state.accounts,
-            "TermsQueryRq": state.terms,
-            "ClassQueryRq": state.classes,
-            "SalesTaxCodeQueryRq": state.tax_codes,
-            "TemplateQueryRq": state.templates,
-        }
-        return find_entries(company, lists[request.name], element, paged=paged)
+        name = _LISTS[request.name]
+        entries: Sequence[ListObject] = getattr(state, name)
+        if is_cut(element):
+            entries = company.index.in_order(state, name)
+            if name == "items" and company.switches.items_by_type:
+                kinds = {item.list_id: item.kind for item in state.items}
+                entries = sorted(entries, key=lambda entry: kinds[entry.list_id])
+        return find_entries(company, entries, element, paged=paged)
 
 
 def _answer(request: Request, status: Status) -> etree._Element:

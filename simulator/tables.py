@@ -76,6 +76,16 @@ _TRANSACTION_QUERY = f"""
 IncludeLineItems:bool, IncludeLinkedTxns@1.1:bool, {_RET}, {_OWNER}
 """
 
+LIST_DEL_TYPES = (
+    *("Account", "BillingRate", "Class", "Currency", "Customer", "CustomerMsg", "CustomerType", "DateDrivenTerms"),
+    *("Employee", "InventorySite", "ItemDiscount", "ItemFixedAsset", "ItemGroup", "ItemInventory"),
+    *("ItemInventoryAssembly", "ItemNonInventory", "ItemOtherCharge", "ItemPayment", "ItemSalesTax"),
+    *("ItemSalesTaxGroup", "ItemService", "ItemSubtotal", "JobType", "OtherName", "PaymentMethod"),
+    *("PayrollItemNonWage", "PayrollItemWage", "PriceLevel", "SalesRep", "SalesTaxCode", "ShipMethod"),
+    *("StandardTerms", "ToDo", "UnitOfMeasureSet", "Vehicle", "Vendor", "VendorType", "WorkersCompCode"),
+)
+_DELETED_RANGE = "DeletedDateRangeFilter{FromDeletedDate:datetime, ToDeletedDate:datetime}"
+
 REQUESTS: dict[str, Model] = {
     "HostQueryRq": read(f"IncludeListMetaData@6.0{{IncludeMaxCapacity!:bool}}, {_RET}"),
     "CompanyQueryRq": read(f"{_RET}, {_OWNER}"),
@@ -89,6 +99,7 @@ REQUESTS: dict[str, Model] = {
     "ClassQueryRq": read(_list_query()),
     "SalesTaxCodeQueryRq": read(_list_query()),
     "TemplateQueryRq": read(_RET),
+    "ListDeletedQueryRq": read(f"ListDelType+!:enum({'|'.join(LIST_DEL_TYPES)}), {_DELETED_RANGE}, {_RET}"),
     "InvoiceQueryRq": read(_TRANSACTION_QUERY),
     "BillQueryRq": read(_TRANSACTION_QUERY),
     "InvoiceAddRq": read(_INVOICE_ADD),

@@ -53,6 +53,7 @@ class WebConnector:
         pause_cap: int = 100,
         request_cap: int = 10_000,
         close_after_refusal: bool = False,
+        keep_exchanges: bool = True,
     ) -> None:
         self.qwc = qwc
         self.password = password
@@ -66,6 +67,7 @@ class WebConnector:
         self.pause_cap = pause_cap
         self.request_cap = request_cap
         self.close_after_refusal = close_after_refusal
+        self.keep_exchanges = keep_exchanges
         company.state.data_ext.setdefault(qwc.owner_id, {}).setdefault("FileID", qwc.file_id)
 
     def probe(self) -> None:
@@ -301,15 +303,20 @@ class _Update:
         try:
             response = session.process_request(request)
         except QuickBooksError as error:
-            self._report.exchanges.append((request, ""))
+            self._keep(request, "")
             return "", error.hresult, error.message
         except QuickBooksCrash as crash:
-            self._report.exchanges.append((request, ""))
+            self._keep(request, "")
             if crash.hresult is None:
                 raise UpdateEnded("crashed", "The Web Connector ended together with QuickBooks") from crash
             return "", crash.hresult, crash.message
-        self._report.exchanges.append((request, response))
+        self._keep(request, response)
         return response, "", ""
+
+    def _keep(self, request: str, response: str) -> None:
+        if not self._own.keep_exchanges:
+            request, response = "", ""  # a long update would keep whole lists in memory
+        self._report.exchanges.append((request, response))
 
     def _receive(self, response: str, hresult: str, message: str) -> int:
         parameters: Sequence[tuple[str, str | int]] = (

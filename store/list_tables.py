@@ -14,7 +14,11 @@ class ListEntry(Base):
     """One entry of a list of a company file. Entries that vanish are kept and marked: a mapping may point to them."""
 
     __tablename__ = "list_entries"
-    __table_args__ = (Index("ix_list_entries_name", "company_id", "kind", "name_key"),)
+    __table_args__ = (
+        Index("ix_list_entries_name", "company_id", "kind", "name_key"),
+        Index("ix_list_entries_search", "company_id", "name_key"),
+        Index("ix_list_entries_parent", "company_id", "parent_list_id"),
+    )
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20), primary_key=True)
     """A `mapping.lists.ListKind`."""
@@ -33,3 +37,5 @@ class ListEntry(Base):
     time_modified: Mapped[str] = mapped_column(String(40), default="")
     """As QuickBooks wrote it (qbxml.md 5.4)."""
     updated_at: Mapped[datetime]
+    generation: Mapped[int] = mapped_column(default=0)
+    """The full pass that saw it last: a complete one marks as gone what it did not see."""

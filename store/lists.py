@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from store.list_tables import ListEntry
+from store.sync_tables import ListSync
+
+WORD_STARTS = (" ", ":", "-", "(", "&", "/", ".")
+"""What a word may stand behind."""
 
 
 def name_key(full_name: str) -> str:
@@ -35,3 +40,65 @@ def has_entries(session: Session, company_id: str, kind: str) -> bool:
     """Say whether this list ever came over."""
     query = select(ListEntry.list_id).where(ListEntry.company_id == company_id, ListEntry.kind == kind)
     return session.scalar(query.limit(1)) is not None
+
+
+def is_complete(session: Session, company_id: str, kind: str) -> bool:
+    """Say whether a full pass over this list ever came to its end."""
+    row = session.get(ListSync, (company_id, kind))
+    return row is not None and row.last_full_at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where a page of a search ended: its last entry."""
+
+    rank: int
+    name_key: str
+    list_id: str
+
+
+def search(
+    session: Session,
+    company_id: str,
+    *,
+    kind: str | None,
+    text: str,
+    is_active: bool | None,
+    after: Position | None,
+    limit: int,
+) -> Sequence[tuple[ListEntry, int]]:
+    """Find entries that are not gone and hold every word of `text`, without case; each with its rank.
+
+    What begins with the text comes first (rank 0), then what has a word that begins with it (1), then the rest (2).
+    """
+    words = name_key(text).split()
+    query = select(ListEntry).where(ListEntry.company_id == company_id, ListEntry.is_gone.is_(False))
+    if kind is not None:
+        query = query.where(ListEntry.kind == kind)
+    if is_active is not None:
+        query = query.where(ListEntry.is_active.is_(is_active))
+    key = ListEntry.name_key
+    for word in words:
+        query = query.where(key.contains(word, autoescape=True))
+    found: list[tuple[ListEntry, int]] = []
+    # One question a rank, each in the order of an index: the database stops at the page's end instead of sorting all.
+    for rank, condition in enumerate(_ranks(words)):
+        if len(found) >= limit or (after is not None and rank < after.rank):
+            continue
+        ranked = query.where(condition)
+        if after is not None and rank == after.rank:
+            ranked = ranked.where(
+                or_(key > after.name_key, and_(key == after.name_key, ListEntry.list_id > after.list_id))
+            )
+        page = ranked.order_by(key, ListEntry.list_id).limit(limit - len(found))
+        found += [(row, rank) for row in session.scalars(page)]
+    return found
+
+
+def _ranks(words: Sequence[str]) -> Sequence[ColumnElement[bool]]:
+    if not words:
+        return (true(),)
+    key = ListEntry.name_key
+    whole = key.startswith(" ".join(words), autoescape=True)
+    begins = or_(*(key.contains(f"{before}{words[0]}", autoescape=True) for before in WORD_STARTS))
+    return (whole, and_(not_(whole), begins), and_(not_(whole), not_(begins)))

@@ -202,7 +202,7 @@ class MessageSet(Base):
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
-    """write | activity | ask | lookup | probe"""
+    """write | activity | ask | lookup | probe | list"""
     state: Mapped[str] = mapped_column(String(12))
     """sent | answered | abandoned; a write set that is `sent` is unresolved"""
     about_set_id: Mapped[str | None] = mapped_column(String(24))

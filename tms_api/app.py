@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import companies, connections, exports, health, mappings, problems
+from tms_api import companies, connections, exports, external_items, health, mappings, problems
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
 
@@ -49,7 +49,14 @@ def build_app(services: ApiServices) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for router in (companies.router, connections.router, mappings.router, exports.router, health.router):
+    for router in (
+        companies.router,
+        connections.router,
+        external_items.router,
+        mappings.router,
+        exports.router,
+        health.router,
+    ):
         app.include_router(router)
     app.add_middleware(Observer, registry=services.registry)
     return app

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from mapping.rules import CompanyMapping, RefNumberRule
-from store import companies, queue, secrets
+from store import companies, list_syncs, queue, secrets
 from store.tables import Company
 from tms_api.company_models import (
     CompanyChanges,
@@ -25,6 +25,7 @@ from tms_api.company_models import (
     PasswordView,
     company_view,
 )
+from tms_api.list_models import lists_view
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
 from tms_api.services import ApiServices, Services
@@ -168,6 +169,10 @@ def _view(session: Session, row: Company, services: ApiServices, request: Reques
         now=services.clock(),
         waiting=queue.count_waiting(session, row.id),
         in_flight=queue.count_in_flight(session, row.id),
+        lists=lists_view(
+            list_syncs.company_sync(session, row.id),
+            {one.kind: one for one in list_syncs.list_syncs(session, row.id)},
+        ),
         qwc_url=str(request.url_for("get_qwc", company=row.id)),
         soap_url=services.public_soap_url,
     )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from mapping.rules import RefNumberRule
 from store.tables import Company
+from tms_api.list_models import ListsView
 from tms_api.releases import note_on, read_release
 
 STALE_AFTER_INTERVALS = 3
@@ -129,6 +130,7 @@ class CompanyView(BaseModel):
     soap_url: str = Field(description="Where the Web Connector calls.")
     connection: ConnectionView = Field(description="How the Web Connector fares.")
     queue: QueueView = Field(description="How many requests are under way.")
+    lists: ListsView = Field(description="How far QuickBooks' lists have come over.")
     notes: list[str] = Field(description="What is worth knowing about this company's release.")
     created_at: datetime = Field(description="When it was connected.")
 
@@ -168,7 +170,14 @@ def connection_state(company: Company, now: datetime) -> ConnectionState:
 
 
 def company_view(
-    company: Company, *, now: datetime, waiting: int, in_flight: int, qwc_url: str, soap_url: str
+    company: Company,
+    *,
+    now: datetime,
+    waiting: int,
+    in_flight: int,
+    lists: ListsView,
+    qwc_url: str,
+    soap_url: str,
 ) -> CompanyView:
     """Show a company."""
     note = note_on(company.quickbooks_release)
@@ -197,6 +206,7 @@ def company_view(
             ),
             problem=company.problem,
         ),
+        lists=lists,
         queue=QueueView(waiting=waiting, in_flight=in_flight),
         notes=[note] if note else [],
         created_at=company.created_at,

@@ -15,13 +15,18 @@ from mapping.issues import Issue
 
 TASK_QUEUE = "qbd-exports"
 WORKFLOW_TYPE = "QuickBooksExport"
+SYNC_WORKFLOW_TYPE = "QuickBooksListSync"
+SYNC_PREFIX = "sync/"
+"""The states of a sync whose signal starts its workflow when there is none."""
 SIGNAL_SENT = "request_sent"
 SIGNAL_OUTCOME = "outcome_recorded"
+SIGNAL_SYNC_MOVED = "sync_moved"
 QUERY_VIEW = "view"
 
 ACTIVITY_PREPARE = "prepare_export"
 ACTIVITY_RECORD = "record_state"
 ACTIVITY_CANCEL = "cancel_request"
+ACTIVITY_SYNC_STATUS = "sync_status"
 
 ACCEPTED = "Accepted; it is about to start"
 STARTING_AGAIN = "Starting again"
@@ -82,10 +87,14 @@ class WorkflowStart(BaseModel):
 
     workflow_type: str
     argument: dict[str, Any]
-    task_queue: str = TASK_QUEUE
     search_attributes: dict[str, str] = {}
     """Values of Keyword attributes, by name."""
     summary: str = ""
+    may_repeat: bool = False
+    """Whether a new run may follow one that succeeded."""
+    signal: str | None = None
+    """A signal that goes with the start, to the new run or to the one that runs."""
+    signal_argument: dict[str, Any] = {}
     after_run: str | None = None
     """A run that is known to have ended: while Temporal still holds it open, it is not taken for the new one."""
 
@@ -174,6 +183,36 @@ class ExportView(BaseModel):
     failure: Failure | None = None
 
 
+class SyncInput(BaseModel):
+    """The input of a list sync."""
+
+    company_id: str
+
+
+class SyncView(BaseModel):
+    """How far a list sync is: its result, and the answer to the query `view`."""
+
+    state: str
+    """requested | running | done | failed"""
+    run: int = 0
+    note: str = ""
+    entries: dict[str, int] = {}
+    """Entries by list."""
+
+
+class SyncMoved(BaseModel):
+    """Signal: a sync of lists began or ended. The database knows the rest."""
+
+    company_id: str
+    run: int
+    state: str
+
+
+def sync_workflow_id(company_id: str) -> str:
+    """Give the id under which the sync of a company's lists runs."""
+    return f"{SYNC_PREFIX}{company_id}"
+
+
 def export_workflow_id(company_id: str, kind: str, document_id: str) -> str:
     """Give the id under which an export runs; starting it twice is the same export (design.md 3.1)."""
     return f"export/{company_id}/{kind}/{document_id}"
@@ -196,4 +235,16 @@ def export_start(
         search_attributes={"CompanyId": company_id, "DocumentKind": kind},
         summary=f"{kind.replace('_', ' ').capitalize()} {number}",
         after_run=after_run,
+    )
+
+
+def sync_start(event: SyncMoved) -> WorkflowStart:
+    """Give what tells a company's sync workflow the news, and starts it when none runs: nobody else starts it."""
+    return WorkflowStart(
+        workflow_type=SYNC_WORKFLOW_TYPE,
+        argument=SyncInput(company_id=event.company_id).model_dump(mode="json"),
+        search_attributes={"CompanyId": event.company_id},
+        may_repeat=True,
+        signal=SIGNAL_SYNC_MOVED,
+        signal_argument=event.model_dump(mode="json"),
     )

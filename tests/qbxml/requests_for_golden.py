@@ -8,6 +8,7 @@ from decimal import Decimal
 from qbxml.base import AddRequest, QueryRequest
 from qbxml.bills import BillAdd, BillQuery, ExpenseLineAdd, ItemLineAdd
 from qbxml.company import CompanyActivityQuery, CompanyQuery, HostQuery, PreferencesQuery
+from qbxml.deleted_lists import DeletedDateRange, ListDeletedQuery
 from qbxml.invoices import InvoiceAdd, InvoiceLineAdd, InvoiceQuery
 from qbxml.lists import (
     AccountQuery,
@@ -203,5 +204,13 @@ GOLDEN: dict[str, tuple[AddRequest | QueryRequest, ...]] = {
         ClassQuery(list_ids=("80000001-1416570432",)),
         SalesTaxCodeQuery(active_status="All"),
         TemplateQuery(include_ret_elements=("Name",)),
+    ),
+    "deleted_lists": (
+        ListDeletedQuery(
+            types=("Customer", "ItemService", "StandardTerms"),
+            deleted_range=DeletedDateRange(from_deleted_date="2026-11-01", to_deleted_date="2026-11-02T10:00:00"),
+            include_ret_elements=("ListID",),
+        ),
+        ListDeletedQuery(types=("Account",)),
     ),
 }

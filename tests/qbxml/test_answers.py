@@ -7,6 +7,7 @@ import pytest
 
 from qbxml.bills import BillRet
 from qbxml.company import CompanyActivityRet
+from qbxml.deleted_lists import ListDeletedRet
 from qbxml.envelope import (
     UnreadableResponse,
     build_message_set,
@@ -295,3 +296,17 @@ def test_queries_that_quickbooks_refuses() -> None:
     ):
         with pytest.raises(ValueError, match=r"exclude|iterator|either"):
             model(**fields)
+
+
+def test_deleted_entries_are_read_with_their_times_as_text() -> None:
+    """Only Account, Class and the others of ListDelType; unknown elements are skipped."""
+    text = answer(
+        f"""<ListDeletedQueryRs requestID="d" {OK}><ListDeletedRet><ListDelType>ItemService</ListDelType>
+<ListID>80000005-1700000000</ListID><TimeCreated>2026-11-02T09:00:00-06:00</TimeCreated>
+<TimeDeleted>2026-11-03T09:00:00-06:00</TimeDeleted><FullName>Old &amp; gone</FullName><New/></ListDeletedRet>
+</ListDeletedQueryRs>"""
+    )
+    (ret,) = parse_response(text).responses[0].rets_of(ListDeletedRet)
+    assert (ret.type, ret.list_id) == ("ItemService", "80000005-1700000000")
+    assert ret.time_deleted == "2026-11-03T09:00:00-06:00"
+    assert ret.full_name == "Old & gone"

@@ -14,12 +14,13 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from workflows.export import QuickBooksExport
+from workflows.list_sync import QuickBooksListSync
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=[QuickBooksExport], data_converter=pydantic_data_converter)
+    return Replayer(workflows=[QuickBooksExport, QuickBooksListSync], data_converter=pydantic_data_converter)
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
@@ -53,4 +54,5 @@ def test_every_way_an_export_can_end_is_saved() -> None:
         "requeued",
         "cancelled",
         "cancelled_too_late",
+        "list_sync",
     }

@@ -15,6 +15,8 @@ QUERIES = [
     *(f"<{kind}QueryRq>{EVERYTHING}</{kind}QueryRq>" for kind in ("Customer", "Vendor", "Item", "Account", "Terms")),
     *(f"<{kind}QueryRq>{EVERYTHING}</{kind}QueryRq>" for kind in ("Class", "SalesTaxCode")),
     "<TemplateQueryRq/>",
+    "<ListDeletedQueryRq><ListDelType>Customer</ListDelType><ListDelType>ItemService</ListDelType>"
+    "</ListDeletedQueryRq>",
     "<InvoiceQueryRq><IncludeLineItems>true</IncludeLineItems></InvoiceQueryRq>",
     "<BillQueryRq><IncludeLineItems>true</IncludeLineItems></BillQueryRq>",
 ]
@@ -46,6 +48,9 @@ def test_every_kind_of_answer_is_valid(validate, desk, invoice, invoice_line, bi
     desk.send("", attributes=' newMessageSetID="S2" oldMessageSetID="S2"')
     desk.send(bill() + bill(lines=item, head="<Memo>m</Memo>"))
     assert len(desk.company.ledger) == 4
+    layover = next(item for item in desk.company.state.items if item.name == "Layover")
+    for entry in (desk.company.state.customers[-1], layover):
+        desk.company.remove_entry(entry.list_id)
     for query in QUERIES:
         assert desk.one(query).get("statusSeverity") != "Error", query
     produced = set()

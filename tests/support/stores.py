@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from store import secrets
+from store import list_syncs, secrets
 from store.engine import Database
 from store.tables import Company
 
 PASSWORD = "correct horse battery staple"
 OWNER_ID = "{57F3B9B6-86F1-4FCC-B1FF-966DE1813D20}"
 FILE_ID = "{90A44FB5-33D9-4815-AC85-BC87A7E7D1EB}"
+
+NEVER_DUE = datetime(2100, 1, 1, tzinfo=UTC)
+"""When the lists came over last, for tests that are not about lists: no session asks for them."""
 
 MAPPING: dict[str, Any] = {
     "charges": {
@@ -59,8 +62,8 @@ def sqlite(path: Path) -> Iterator[Database]:
     database.close()
 
 
-def add_company(database: Database, company_id: str = "acme", **fields: Any) -> None:
-    """A connected company with a small mapping."""
+def add_company(database: Database, company_id: str = "acme", *, lists_are_here: bool = True, **fields: Any) -> None:
+    """A connected company with a small mapping; its lists are here already unless a test is about them."""
     values: dict[str, Any] = {
         "id": company_id,
         "name": "Acme Brokerage",
@@ -80,6 +83,11 @@ def add_company(database: Database, company_id: str = "acme", **fields: Any) -> 
     }
     with database.transaction() as session:
         session.add(Company(**values))
+        session.flush()
+        if lists_are_here:
+            done = list_syncs.request_sync(session, company_id, at=values["created_at"], full=False)
+            done.state = list_syncs.DONE
+            done.last_sync_at = NEVER_DUE
 
 
 def an_invoice(document_id: str = "inv_1", **fields: Any) -> dict[str, Any]:

@@ -49,17 +49,25 @@ def a_qwc(company_id: str, *, owner_id: str = stores.OWNER_ID, file_id: str = st
 class World:
     """One company and everything around it."""
 
-    def __init__(self, database: Database, clock: stores.Clock, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: stores.Clock,
+        *,
+        limits: Limits | None = None,
+        lists_are_here: bool = True,
+        quickbooks: CompanyFile | None = None,
+    ) -> None:
         self.database = database
         self.clock = clock
         self._runs = itertools.count(1)
-        stores.add_company(database)
+        stores.add_company(database, lists_are_here=lists_are_here)
         self.dispatcher = Dispatcher(database, limits=limits or Limits(), clock=clock, new_id=stores.counter("SET"))
         self.activities = ExportActivities(database, clock=clock, new_id=stores.counter("REQ"))
         wsgi = build_wsgi(self.dispatcher, public_url=BASE, support_page=lambda _company: None)
         self.http = httpx.Client(transport=httpx.WSGITransport(app=wsgi, raise_app_exceptions=True))
         qwc = a_qwc("acme")
-        self.quickbooks: CompanyFile = freight_company(clock=clock)
+        self.quickbooks: CompanyFile = quickbooks or freight_company(clock=clock)
         self.cuts = Cuts()
         self.connector = WebConnector(read_qwc(qwc), stores.PASSWORD, self.quickbooks, http=self.http, cuts=self.cuts)
 

@@ -1,0 +1,360 @@
+"""The sync of lists over the store: hands out the questions of `list_sync.py`, and stores their answers page by page.
+
+Each page and everything that follows from it is one transaction, the caller's. What fails here is noted at its list and
+tried again in a later session; exports never wait for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from mapping.lists import ListKind
+from qbwc_bridge import list_questions, list_sync
+from qbwc_bridge.answers import Answer
+from qbwc_bridge.list_entries import entry_of
+from qbwc_bridge.list_sync import ACTIVITY, DELETED, KINDS, Mode, Pass, Phase, Seen
+from qbwc_bridge.list_times import day_before
+from qbwc_bridge.rulings import SetFate, judge_hresult
+from qbwc_bridge.session import Limits, pause_after
+from qbxml.company import CompanyActivityRet
+from qbxml.deleted_lists import ListDeletedRet
+from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, parse_response
+from qbxml.lists import ListRet
+from qbxml.outcomes import classify_status
+from store import list_syncs, list_writes, outbox, queue
+from store.sync_tables import CompanySync, ListSync
+from store.tables import Company, MessageSet, WebConnectorSession
+from workflows import contracts
+
+DELETED_MARGIN_DAYS = 2
+"""The day of the QuickBooks computer is not ours, and its clock may have been set back by as much as `LOOKBACK`."""
+NO_ANSWER = "QuickBooks did not answer the question about this list. It is asked again later."
+FIELDS = tuple(field.name for field in dataclasses.fields(Pass))
+
+log = structlog.get_logger(__name__)
+
+
+class ListSyncs:
+    """The lists' side of the Web Connector's calls."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        clock: Callable[[], datetime],
+        lower_version: Callable[[WebConnectorSession, Answer], bool],
+    ) -> None:
+        """`lower_version` takes a session one qbXML version down; False when none is left."""
+        self._limits = limits
+        self._clock = clock
+        self._lower_version = lower_version
+
+    def is_due(self, session: Session, owner: Company) -> bool:
+        """Say whether the lists alone are worth a session; one row is read."""
+        sync = list_syncs.company_sync(session, owner.id)
+        return not owner.paused and list_sync.is_due(
+            state=sync.state if sync else None,
+            last_sync_at=sync.last_sync_at if sync else None,
+            retry_at=sync.retry_at if sync else None,
+            now=self._clock(),
+            limits=self._limits,
+        )
+
+    def hand_out(self, session: Session, owner: Company, wc: WebConnectorSession, *, set_id: str) -> str:
+        """Give the next message set about lists; begins a sync when none is under way."""
+        now = self._clock()
+        sync = list_syncs.company_sync(session, owner.id)
+        if sync is None or sync.state != list_syncs.RUNNING or sync.file_key != _file_key(owner):
+            sync = self._begin(session, owner, sync)
+        passes = _passes(session, owner.id)
+        if passes[ACTIVITY].iterator_of != wc.ticket_hash:
+            # In each session anew: the file may have been put back from a backup between two of them.
+            passes[ACTIVITY] = Pass(kind=ACTIVITY, mode=Mode.CHANGES, iterator_of=wc.ticket_hash)
+        questions = []
+        for chosen in list_sync.choose(passes.values()):
+            asked, question = list_sync.ask(
+                chosen, set_id=set_id, ticket_hash=wc.ticket_hash, now=now, limits=self._limits
+            )
+            if chosen.kind == DELETED and sync.last_sync_at is not None:
+                question = dataclasses.replace(question, since=day_before(sync.last_sync_at, DELETED_MARGIN_DAYS))
+            questions.append(question)
+            _save(session, owner.id, asked)
+        if ACTIVITY not in {question.kind for question in questions}:
+            _save(session, owner.id, passes[ACTIVITY])
+        return list_questions.document(questions, set_id=set_id, version=wc.qbxml_version)
+
+    def record(
+        self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet, answer: Answer
+    ) -> bool:
+        """Store an answer; True when the session must end with its error.
+
+        The text itself is not kept, only what recognises it when it comes again.
+        """
+        now = self._clock()
+        exchange.response = queue.digest(answer.response)
+        exchange.hresult = answer.hresult[:40] or None
+        exchange.message = answer.message[:1000] or None
+        exchange.answered_at = now
+        exchange.state = queue.ANSWERED
+        asked = [one for one in _passes(session, owner.id).values() if one.asked_in == exchange.id]
+        if wc.state != "open":
+            exchange.state = queue.ABANDONED  # a newer session asks for itself; an old page would undo its work
+            return True
+        if answer.hresult.strip():
+            return self._record_hresult(session, owner, wc, asked, answer)
+        try:
+            parsed = parse_response(answer.response)
+        except UnreadableResponse as error:
+            self._fail(session, owner, asked, f"The answer of QuickBooks could not be read: {error}")
+        else:
+            self._take_all(session, owner, wc, exchange, asked, parsed)
+        self._end_if_done(session, owner)
+        return False
+
+    def forget_file(self, session: Session, owner: Company) -> None:
+        """Begin anew with everything: the connection was bound to another company file."""
+        sync = list_syncs.request_sync(session, owner.id, at=self._clock(), full=True)
+        sync.file_key = ""
+
+    def percent(self, session: Session, owner: Company) -> int:
+        """Give how far the sync under way is, 1 to 99."""
+        return list_sync.percent(_passes(session, owner.id).values())
+
+    def _begin(self, session: Session, owner: Company, sync: CompanySync | None) -> CompanySync:
+        now = self._clock()
+        if sync is None:
+            sync = list_syncs.request_sync(session, owner.id, at=now, full=False)
+        other_file = sync.file_key != _file_key(owner)
+        last = sync.last_sync_at
+        look_back = sync.last_lookback_at is None or now - sync.last_lookback_at >= list_sync.LOOKBACK_EVERY
+        kept = list_sync.DELETED_KEPT - timedelta(days=DELETED_MARGIN_DAYS)
+        begun = list_sync.begin(
+            _passes(session, owner.id, fresh=True),
+            now=now,
+            everything=sync.wants_full or other_file,
+            look_back=look_back,
+            was_long_ago=last is None or now - last >= kept,
+        )
+        for one in begun:
+            _save(session, owner.id, one)
+        sync.run += 1
+        sync.state = list_syncs.RUNNING
+        sync.wants_full = False
+        sync.started_at = now
+        sync.finished_at = None
+        sync.file_key = _file_key(owner)
+        if look_back:
+            sync.last_lookback_at = now
+        self._tell(session, sync)
+        log.info("list sync begins", company=owner.id, run=sync.run)
+        return sync
+
+    def _take_all(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        exchange: MessageSet,
+        asked: Sequence[Pass],
+        parsed: MessageSetResponse,
+    ) -> None:
+        """Deletions and a restore come first: they say whether the rest counts."""
+        for kind in (one.kind for one in sorted(asked, key=lambda one: list_sync.ORDER.index(one.kind))):
+            one = _pass(session, owner.id, kind)
+            if one.asked_in != exchange.id:
+                continue  # the file was restored: this list begins anew
+            wire_id = list_questions.request_id(kind, exchange.id)
+            response = parsed.by_request_id(wire_id)
+            if response is None:
+                self._fail(session, owner, [one], NO_ANSWER)
+                continue
+            if response.is_error:
+                verdict = classify_status(response.status_code, response.severity, response.message)
+                self._fail(session, owner, [one], f"{verdict.explanation} {verdict.next_step}")
+                continue
+            try:
+                self._take(session, owner, wc, one, response, parsed.by_request_id(wire_id + list_questions.COUNT))
+            except UnreadableResponse as error:
+                self._fail(session, owner, [one], f"The answer of QuickBooks could not be read: {error}")
+
+    def _take(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        one: Pass,
+        response: Response,
+        count: Response | None,
+    ) -> None:
+        if one.kind == ACTIVITY:
+            restored = next((ret.last_restore_time for ret in response.rets_of(CompanyActivityRet)), None)
+            _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in=""))
+            self._notice_restore(session, owner, restored or "")
+            return
+        if one.kind == DELETED:
+            _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in=""))
+            self._take_deleted(session, owner, response.rets_of(ListDeletedRet))
+            return
+        now = self._clock()
+        rows = [entry_of(ret) for ret in response.rets() if isinstance(ret, ListRet)]
+        list_writes.upsert_page(session, owner.id, one.kind, rows, generation=one.generation, at=now)
+        if count is not None and count.ret_count is not None:
+            one = list_sync.counted(one, count.ret_count)
+        after = list_sync.take(
+            one,
+            [Seen(row.full_name, row.time_modified) for row in rows],
+            remaining=response.iterator_remaining,
+            iterator=response.iterator_id,
+            ticket_hash=wc.ticket_hash,
+            now=now,
+        )
+        if after.phase is Phase.DONE:
+            after = self._complete(session, owner, after)
+        _save(session, owner.id, after)
+
+    def _complete(self, session: Session, owner: Company, one: Pass) -> Pass:
+        now = self._clock()
+        if one.mode is Mode.FULL:
+            seen = list_writes.count_seen(session, owner.id, one.kind, one.generation)
+            anew = list_sync.came_short(one, seen)
+            if anew is not None:
+                return anew
+            list_writes.mark_unseen(session, owner.id, one.kind, generation=one.generation, at=now)
+            one = dataclasses.replace(one, last_full_at=now)
+        return dataclasses.replace(one, last_sync_at=now)
+
+    def _notice_restore(self, session: Session, owner: Company, restore_time: str) -> None:
+        sync = list_syncs.company_sync(session, owner.id)
+        if sync is None or sync.restore_time == restore_time:
+            return
+        sync.restore_time = restore_time
+        for kind in KINDS:
+            _save(session, owner.id, list_sync.begin_full(_pass(session, owner.id, kind)))
+
+    def _take_deleted(self, session: Session, owner: Company, deleted: Sequence[ListDeletedRet]) -> None:
+        now = self._clock()
+        for kind in KINDS:
+            ids = [ret.list_id for ret in deleted if list_questions.DELETED_TYPES.get(ret.type) == kind]
+            gone = list_writes.mark_gone(session, owner.id, kind, ids, at=now)
+            if not gone:
+                continue
+            stale: set[str] = {kind} if list_writes.has_orphans(session, owner.id, kind, gone) else set()
+            if kind in (ListKind.ACCOUNT, ListKind.TERMS):
+                stale |= list_writes.kinds_that_mention(session, owner.id, gone)
+            for name in stale:
+                _save(session, owner.id, dataclasses.replace(_pass(session, owner.id, name), needs_full=True))
+
+    def _record_hresult(
+        self, session: Session, owner: Company, wc: WebConnectorSession, asked: Sequence[Pass], answer: Answer
+    ) -> bool:
+        ruled = judge_hresult([], answer.hresult, answer.message, can_lower=self._lower_version(wc, answer))
+        log.warning("question about lists failed", company=owner.id, hresult=answer.hresult)
+        if ruled.fate is SetFate.LOWER_VERSION:
+            for one in asked:
+                _save(session, owner.id, list_sync.again(one))
+            return False
+        text = f"{ruled.verdict.explanation} {ruled.verdict.next_step}"
+        self._fail(session, owner, asked, text)
+        self._end_if_done(session, owner)
+        if ruled.fate is SetFate.GO_ON:
+            return False
+        self._give_up(session, owner, text)
+        wc.state = "refused"
+        wc.last_error = text
+        return True
+
+    def _give_up(self, session: Session, owner: Company, text: str) -> None:
+        """QuickBooks itself is in trouble: the rest waits as well, so that sessions for exports come first."""
+        left = [one for one in _passes(session, owner.id).values() if one.is_open]
+        for one in left:
+            _save(session, owner.id, dataclasses.replace(list_sync.again(one), phase=Phase.FAILED, note=text))
+        if left:
+            self._end_if_done(session, owner)
+
+    def _fail(self, session: Session, owner: Company, passes: Sequence[Pass], note: str) -> None:
+        for one in passes:
+            log.warning("list could not be synced", company=owner.id, kind=one.kind)
+            _save(session, owner.id, list_sync.fail(one, note))
+
+    def _end_if_done(self, session: Session, owner: Company) -> None:
+        passes = _passes(session, owner.id)
+        sync = list_syncs.company_sync(session, owner.id)
+        if sync is None or sync.state != list_syncs.RUNNING or any(one.is_open for one in passes.values()):
+            return
+        stale = [one for one in passes.values() if one.needs_full and one.phase is Phase.DONE]
+        for one in stale:
+            _save(session, owner.id, list_sync.begin_full(one))
+        if stale:
+            return
+        now = self._clock()
+        failed = [one for one in passes.values() if one.phase is Phase.FAILED]
+        sync.finished_at = now
+        if failed:
+            sync.state = list_syncs.FAILED
+            sync.failures += 1
+            sync.note = failed[0].note
+            sync.retry_at = now + min(pause_after(sync.failures, self._limits), self._limits.list_interval)
+        else:
+            sync.state = list_syncs.DONE
+            sync.failures = 0
+            sync.note = ""
+            sync.retry_at = None
+            sync.last_sync_at = sync.started_at
+            full = [passes[kind].last_full_at for kind in KINDS]
+            sync.last_full_at = min((at for at in full if at is not None), default=None)
+        if sync.requested_at is not None and sync.started_at is not None and sync.requested_at > sync.started_at:
+            sync.state = list_syncs.REQUESTED
+            sync.retry_at = None
+        for kind in KINDS:
+            counts = list_writes.count_entries(session, owner.id, kind)
+            row = session.get(ListSync, (owner.id, kind))
+            if row is not None:
+                row.entries, row.inactive, row.gone = counts.entries, counts.inactive, counts.gone
+        self._tell(session, sync)
+        log.info("list sync ends", company=owner.id, run=sync.run, state=sync.state)
+
+    def _tell(self, session: Session, sync: CompanySync) -> None:
+        """Let the workflow know that there is something new to read."""
+        event = contracts.SyncMoved(company_id=sync.company_id, run=sync.run, state=sync.state)
+        outbox.add_start(
+            session,
+            workflow_id=contracts.sync_workflow_id(sync.company_id),
+            start=contracts.sync_start(event).model_dump(mode="json"),
+            at=self._clock(),
+        )
+
+
+def _file_key(owner: Company) -> str:
+    """What tells the file that the entries are from. Its path may differ from PC to PC; a restore is asked for."""
+    return owner.bound_company_name or ""
+
+
+def _passes(session: Session, company_id: str, *, fresh: bool = False) -> dict[str, Pass]:
+    """Give the state of all lists; `fresh` leaves out those that were never begun."""
+    found = {row.kind: _pass_of(row) for row in list_syncs.list_syncs(session, company_id)}
+    return found if fresh else {kind: found.get(kind) or Pass(kind=kind) for kind in list_sync.ORDER}
+
+
+def _pass(session: Session, company_id: str, kind: str) -> Pass:
+    row = session.get(ListSync, (company_id, kind))
+    return _pass_of(row) if row is not None else Pass(kind=kind)
+
+
+def _pass_of(row: ListSync) -> Pass:
+    values = {name: getattr(row, name) for name in FIELDS}
+    return Pass(**{**values, "phase": Phase(row.phase), "mode": Mode(row.mode)})
+
+
+def _save(session: Session, company_id: str, one: Pass) -> None:
+    row = session.get(ListSync, (company_id, one.kind))
+    if row is None:
+        row = ListSync(company_id=company_id, kind=one.kind, entries=0, inactive=0, gone=0)
+        session.add(row)
+    for name in FIELDS:
+        setattr(row, name, getattr(one, name))
+    session.flush()

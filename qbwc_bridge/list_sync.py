@@ -1,0 +1,368 @@
+"""Pure: the passes over QuickBooks' lists. Facts in, the next questions out, and what an answer makes of them.
+
+A pass is *full* or brings *changes*. Lists with an iterator come page by page within one session, the others by name
+(qbxml.md 4.3). What a session could not finish goes on in a later one at the last name, if the names came in order.
+A full pass of several questions *settles*: it asks once more for what changed meanwhile, before it calls anything gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from mapping.lists import ListKind
+from qbwc_bridge.list_times import earlier, is_of_the_future, later_of
+from qbwc_bridge.session import Limits
+
+ACTIVITY = "activity"
+"""CompanyActivityQuery: was the file put back from a backup."""
+DELETED = "deleted"
+"""ListDeletedQuery for all lists."""
+KINDS = (
+    ListKind.ACCOUNT,
+    ListKind.TERMS,
+    ListKind.CLASS,
+    ListKind.SALES_TAX_CODE,
+    ListKind.TEMPLATE,
+    ListKind.ITEM,
+    ListKind.VENDOR,
+    ListKind.CUSTOMER,
+)
+"""The order of a first sync: what mapping needs first and is small comes first."""
+ORDER = (ACTIVITY, DELETED, *KINDS)
+WITH_ITERATOR = frozenset({ListKind.CUSTOMER, ListKind.VENDOR, ListKind.ITEM})
+RESUMABLE = frozenset({ListKind.CUSTOMER, ListKind.VENDOR})
+"""Items of several types come in an order of their own (qbxml.md 4.2): their iteration is begun anew."""
+LOOKBACK = timedelta(hours=25)
+"""Once a day changes are asked for from this much earlier: a clock that was set back, or the hour that the end of
+summer time repeats, gives a change an earlier time than what we have."""
+LOOKBACK_EVERY = timedelta(days=1)
+DELETED_KEPT = timedelta(days=90)
+"""So long QuickBooks remembers deletions (qbxml.md 4.4)."""
+FULL_EVERY = timedelta(days=30)
+"""Against a clock that was set back further than `LOOKBACK`."""
+RESTARTS_MAX = 2
+"""How often a full pass begins anew because fewer entries came than QuickBooks had promised."""
+
+
+class Phase(StrEnum):
+    """How far a pass is."""
+
+    WAITING = "waiting"
+    PAGES = "pages"
+    SETTLING = "settling"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Mode(StrEnum):
+    """What a pass brings."""
+
+    FULL = "full"
+    CHANGES = "changes"
+
+
+OPEN = frozenset({Phase.WAITING, Phase.PAGES, Phase.SETTLING})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One list; the fields are those of `store.sync_tables.ListSync`."""
+
+    kind: str
+    phase: Phase = Phase.WAITING
+    mode: Mode = Mode.FULL
+    generation: int = 0
+    after: str = ""
+    range_from: str = ""
+    is_ordered: bool = True
+    iterator: str = ""
+    iterator_of: str = ""
+    asked_in: str = ""
+    asked_max: int = 0
+    widen: int = 1
+    began_at: datetime | None = None
+    queries: int = 0
+    since: str = ""
+    highest: str = ""
+    bound: str = ""
+    total: int | None = None
+    seen: int = 0
+    restarts: int = 0
+    failures: int = 0
+    note: str = ""
+    needs_full: bool = False
+    last_full_at: datetime | None = None
+    last_sync_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something left to ask."""
+        return self.phase in OPEN
+
+    @property
+    def has_iterator(self) -> bool:
+        """Whether QuickBooks gives this list in pages by itself."""
+        return self.kind in WITH_ITERATOR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What to ask about one list; `max_returned` 0 means everything at once."""
+
+    kind: str
+    since: str = ""
+    from_name: str = ""
+    max_returned: int = 0
+    iterator: str = ""
+    """Continue this one; empty begins a new one where the list has iterators."""
+    counts: bool = False
+    """Ask as well how many entries there are."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the order of a page is judged by."""
+
+    full_name: str
+    time_modified: str
+
+
+def is_due(
+    *, state: str | None, last_sync_at: datetime | None, retry_at: datetime | None, now: datetime, limits: Limits
+) -> bool:
+    """Say whether a session is worth opening for the lists alone."""
+    if state is None:
+        return True
+    if retry_at is not None and retry_at > now:
+        return False
+    if state in ("requested", "running", "failed"):
+        return True
+    return last_sync_at is None or now - last_sync_at >= limits.list_interval
+
+
+def begin(
+    passes: Mapping[str, Pass], *, now: datetime, everything: bool, look_back: bool, was_long_ago: bool
+) -> list[Pass]:
+    """Set up a sync: full passes where they are needed, changes elsewhere. A pass cut short goes on."""
+    begun: list[Pass] = []
+    for kind in ORDER:
+        old = passes.get(kind) or Pass(kind=kind, phase=Phase.DONE)
+        if kind in (ACTIVITY, DELETED):
+            skip = kind == DELETED and (everything or was_long_ago)
+            begun.append(Pass(kind=kind, phase=Phase.DONE if skip else Phase.WAITING, mode=Mode.CHANGES))
+        elif everything or was_long_ago or needs_full(old, now):
+            is_cut = old.mode is Mode.FULL and old.generation > 0 and old.phase is not Phase.DONE
+            goes_on = is_cut and not everything and not was_long_ago
+            begun.append(again(old) if goes_on else begin_full(old))
+        else:
+            since = earlier(old.bound, LOOKBACK) if look_back and old.bound else old.bound
+            begun.append(
+                replace(
+                    again(old),
+                    phase=Phase.WAITING,
+                    mode=Mode.CHANGES,
+                    after="",
+                    is_ordered=True,
+                    began_at=None,
+                    queries=0,
+                    since=since,
+                    highest="",
+                    total=None,
+                    seen=0,
+                )
+            )
+    return begun
+
+
+def needs_full(old: Pass, now: datetime) -> bool:
+    """Say whether changes would not be enough. Templates have no filter at all."""
+    if old.needs_full or old.last_full_at is None or old.kind == ListKind.TEMPLATE:
+        return True
+    return now - old.last_full_at >= FULL_EVERY
+
+
+def begin_full(old: Pass) -> Pass:
+    """Begin a full pass; what was known of changes does not count any more."""
+    return Pass(
+        kind=old.kind,
+        generation=old.generation + 1,
+        failures=old.failures,
+        note=old.note,
+        last_full_at=old.last_full_at,
+        last_sync_at=old.last_sync_at,
+    )
+
+
+def again(old: Pass) -> Pass:
+    """Go on with a pass in another session: its iterator is no more. Out of order it begins anew."""
+    resumed = replace(old, iterator="", iterator_of="", asked_in="", widen=1)
+    if resumed.phase is Phase.FAILED:
+        resumed = replace(resumed, phase=Phase.PAGES if resumed.queries else Phase.WAITING)
+    return resumed
+
+
+def choose(passes: Iterable[Pass]) -> list[Pass]:
+    """Choose what one message set asks: all short questions together, else the first list that is not done.
+
+    A list that failed is asked alone: a set that QuickBooks cannot take must not hold up the others again.
+    """
+    left = sorted((one for one in passes if one.is_open), key=lambda one: ORDER.index(one.kind))
+    short = [one for one in left if _is_short(one)]
+    rest = [one for one in left if not _is_short(one)]
+    if short and any(one.kind in KINDS for one in short):
+        return short
+    return short + rest[:1] if not rest or not rest[0].failures else short or rest[:1]
+
+
+def _is_short(one: Pass) -> bool:
+    brings_little = one.mode is Mode.CHANGES or one.kind == ListKind.TEMPLATE
+    return brings_little and one.phase is Phase.WAITING and not one.failures
+
+
+def ask(one: Pass, *, set_id: str, ticket_hash: str, now: datetime, limits: Limits) -> tuple[Pass, Question]:
+    """Give the next question about a list, and the pass that waits for its answer."""
+    if one.kind in (ACTIVITY, DELETED, ListKind.TEMPLATE):
+        asked = replace(one, asked_in=set_id, asked_max=0, began_at=one.began_at or now)
+        return asked, Question(kind=one.kind, since=one.since)
+    goes_on = one.iterator and one.iterator_of == ticket_hash and not one.asked_in
+    if one.has_iterator and goes_on:
+        from_name, most = one.range_from, limits.list_page
+    elif one.has_iterator:
+        # A page that was lost never comes again: a new iterator begins where the names came in order so far.
+        one = replace(one, after=one.after if one.is_ordered else "", is_ordered=True)
+        from_name, most = one.after, limits.list_page
+    elif one.is_ordered:
+        from_name, most = one.after, limits.list_page * one.widen + bool(one.after)
+    else:
+        from_name, most = "", 0  # its order is not that of the names, so a cut answer could hide entries
+    asked = replace(
+        one,
+        range_from=from_name,
+        asked_in=set_id,
+        asked_max=most,
+        began_at=one.began_at or now,
+    )
+    return asked, Question(
+        kind=one.kind,
+        since=one.since,
+        from_name=from_name,
+        max_returned=most,
+        iterator=one.iterator if one.has_iterator and goes_on else "",
+        counts=one.mode is Mode.FULL and one.phase is Phase.WAITING and not one.has_iterator,
+    )
+
+
+def take(
+    one: Pass,
+    rows: Sequence[Seen],
+    *,
+    remaining: int | None,
+    iterator: str | None,
+    ticket_hash: str,
+    now: datetime,
+) -> Pass:
+    """Give the pass after a page. `remaining` and `iterator` are what an iterator's answer carries."""
+    first = one.queries == 0
+    highest = one.highest
+    for row in rows:
+        if row.time_modified and not is_of_the_future(row.time_modified, now):
+            highest = later_of(highest, row.time_modified)
+    taken = replace(
+        one,
+        phase=Phase.PAGES if one.phase is Phase.WAITING else one.phase,
+        asked_in="",
+        queries=one.queries + 1,
+        highest=highest,
+        seen=one.seen + len(rows),
+        total=len(rows) + (remaining or 0) if first and one.has_iterator and one.total is None else one.total,
+    )
+    if one.kind == ListKind.TEMPLATE:
+        return _complete(taken, now)
+    is_all = not remaining if one.has_iterator else len(rows) < one.asked_max or not one.asked_max
+    if one.is_ordered and not _in_order(one, rows):
+        taken = replace(taken, is_ordered=False, after="")
+        if not one.has_iterator and not (is_all and not one.range_from):
+            return taken
+    if is_all:
+        return _complete(taken, now)
+    last = _root(rows[-1].full_name) if rows and taken.is_ordered else taken.after
+    if one.has_iterator:
+        last = last if one.kind in RESUMABLE else ""
+        return replace(taken, after=last, iterator=iterator or "", iterator_of=ticket_hash)
+    # The page ended where it began: more names than a page holds stand below one, so the page grows.
+    stuck = last.casefold() == one.after.casefold()
+    return replace(taken, after=last, widen=one.widen * 2 if stuck else 1)
+
+
+def counted(one: Pass, total: int) -> Pass:
+    """Note how many entries a list has."""
+    return replace(one, total=total)
+
+
+def came_short(one: Pass, seen: int) -> Pass | None:
+    """Give the pass to begin anew when a full one ended with fewer entries than QuickBooks had told at its start.
+
+    Either entries were deleted meanwhile, or the order of names was not what it seemed: nothing may be called gone.
+    """
+    if one.mode is not Mode.FULL or one.total is None or seen >= one.total or one.restarts >= RESTARTS_MAX:
+        return None
+    fresh = begin_full(replace(one, generation=one.generation - 1))
+    return replace(fresh, restarts=one.restarts + 1, is_ordered=one.has_iterator, bound=one.bound)
+
+
+def fail(one: Pass, note: str) -> Pass:
+    """Give the pass after a question that QuickBooks refused; a later session goes on."""
+    return replace(again(one), phase=Phase.FAILED, failures=one.failures + 1, note=note)
+
+
+def percent(passes: Iterable[Pass]) -> int:
+    """Give how much of a sync is done, 1 to 99: each list counts alike, and within a list its rows."""
+    every = list(passes)
+    done = sum(_share(one) for one in every)
+    return max(1, min(99, int(done * 100 / len(every)))) if every else 1
+
+
+def _share(one: Pass) -> float:
+    if not one.is_open:
+        return 1.0
+    return min(one.seen / one.total, 0.99) if one.total else 0.0
+
+
+def _complete(one: Pass, now: datetime) -> Pass:
+    """End a pass, or let it settle.
+
+    Rows may have changed while the pages came. The highest time is at most that of the last answer, so going back by
+    the time that the pass took, by our own clock, reaches back to its beginning.
+    """
+    took = now - one.began_at if one.queries > 1 and one.began_at is not None else timedelta()
+    reached = earlier(one.highest, took) if one.highest else ""
+    ended = replace(one, iterator="", iterator_of="", after="", widen=1, is_ordered=True)
+    if one.mode is Mode.FULL and one.phase is Phase.PAGES and one.queries > 1 and reached:
+        return replace(ended, phase=Phase.SETTLING, since=reached, began_at=None, queries=0)
+    return replace(
+        ended,
+        phase=Phase.DONE,
+        bound=later_of(one.bound, reached),
+        failures=0,
+        note="",
+        needs_full=one.needs_full and one.mode is not Mode.FULL,
+    )
+
+
+def _root(full_name: str) -> str:
+    """The name above all others of an entry: whether jobs follow their customer or all full names stand in order,
+    everything that is still to come stands at or after it."""
+    return full_name.partition(":")[0]
+
+
+def _in_order(one: Pass, rows: Sequence[Seen]) -> bool:
+    last = one.after.casefold()
+    for row in rows:
+        root = _root(row.full_name).casefold()
+        if root < last:
+            return False
+        last = root
+    return True

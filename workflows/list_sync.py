@@ -1,0 +1,65 @@
+"""The sync of one company's lists, as a story that lasts: requested, running, done or failed, with counts.
+
+The bridge obeys the database, not this workflow: with Temporal away the lists come over all the same, and the relay
+starts the workflow later. Signals only say that there is something new to read, so a repeated one changes nothing; a
+run that was started by a late one reads that all is done and ends. One run a sync, without timers (temporal.md 6).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from workflows import contracts
+    from workflows.contracts import SyncInput, SyncMoved, SyncView
+
+STEP_TIMEOUT = timedelta(seconds=30)
+STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+INLINE_WAIT_MAX = timedelta(seconds=5)
+ENDED = ("done", "failed")
+
+
+@workflow.defn(name=contracts.SYNC_WORKFLOW_TYPE)
+class QuickBooksListSync:
+    """One run of one sync."""
+
+    @workflow.init
+    def __init__(self, inp: SyncInput) -> None:
+        self._view = SyncView(state="requested")
+        self._has_news = False
+        self._seen: list[str] = []
+
+    @workflow.run
+    async def run(self, inp: SyncInput) -> SyncView:
+        """Follow the sync to its end. A failed one is tried again by a later session, as a run of its own."""
+        while True:
+            self._has_news = False
+            self._view = await workflow.execute_local_activity(
+                contracts.ACTIVITY_SYNC_STATUS,
+                inp,
+                result_type=SyncView,
+                start_to_close_timeout=STEP_TIMEOUT,
+                retry_policy=STEP_RETRY,
+                local_retry_threshold=INLINE_WAIT_MAX,
+            )
+            counts = ", ".join(f"{kind} {count}" for kind, count in self._view.entries.items())
+            workflow.set_current_details(f"**{self._view.state}** {counts} {self._view.note}".strip())
+            if self._view.state in ENDED:
+                return self._view
+            await workflow.wait_condition(lambda: self._has_news)
+
+    @workflow.signal(name=contracts.SIGNAL_SYNC_MOVED)
+    def on_moved(self, event: SyncMoved) -> None:
+        """Hear that the sync began or ended."""
+        key = f"{event.run}:{event.state}"
+        if key not in self._seen:
+            self._seen.append(key)
+            self._has_news = True
+
+    @workflow.query(name=contracts.QUERY_VIEW)
+    def view(self) -> SyncView:
+        """Tell where the sync stands."""
+        return self._view
