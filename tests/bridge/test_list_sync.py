@@ -323,7 +323,7 @@ def test_a_set_fetched_twice_loses_no_page(world: World) -> None:
         nonlocal count
         if "sendRequestXML" in str(kwargs["headers"]):
             count += 1
-            if count % 3 == 0:
+            if count % 3 == 0 and len(pages) < 4:
                 lost = original(url, **kwargs)  # type: ignore[arg-type]
                 text = re.search(r"<sendRequestXMLResult>(.*)</sendRequestXMLResult>", lost.text, re.DOTALL)
                 if text and "iterator" in text[1]:

@@ -23,7 +23,7 @@ from workflows import contracts
 from workflows.contracts import SyncMoved, SyncView
 from workflows.list_sync import QuickBooksListSync
 
-MAX_EVENTS = 16
+MAX_EVENTS = 19
 
 
 async def test_first_contact_starts_the_workflow_and_it_ends_with_the_counts(
