@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -35,3 +36,34 @@ def has_entries(session: Session, company_id: str, kind: str) -> bool:
     """Say whether this list ever came over."""
     query = select(ListEntry.list_id).where(ListEntry.company_id == company_id, ListEntry.kind == kind)
     return session.scalar(query.limit(1)) is not None
+
+
+def has_active(session: Session, company_id: str, kind: str, entry_type: str) -> bool:
+    """Say whether a list has an active entry of a type that is not gone."""
+    query = select(ListEntry.list_id).where(
+        ListEntry.company_id == company_id,
+        ListEntry.kind == kind,
+        ListEntry.type == entry_type,
+        ListEntry.is_active,
+        ListEntry.is_gone.is_(False),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def all_entries(session: Session, company_id: str) -> Iterator[dict[str, Any]]:
+    """Give what rules need of every entry of a company, gone ones too, one by one.
+
+    As columns: 50,000 rows as objects of the session would cost more than the work itself.
+    """
+    query = select(
+        ListEntry.kind,
+        ListEntry.list_id,
+        ListEntry.full_name,
+        ListEntry.type,
+        ListEntry.is_active,
+        ListEntry.is_gone,
+        ListEntry.parent_list_id,
+        ListEntry.facts,
+    ).where(ListEntry.company_id == company_id)
+    for row in session.execute(query):
+        yield dict(row._mapping)

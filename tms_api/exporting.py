@@ -13,11 +13,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mapping.dispatch import map_document
-from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
+from activities.checking import checked
+from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
-from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
 from store import exports
 from store.tables import Company, Export
@@ -76,7 +75,7 @@ def preview(services: ApiServices, company_id: str, posted: Mapping[str, Any]) -
     if isinstance(mapped, list):
         return Preview(issues=mapped, changes=[], ref_number=None, qbxml=None)
     qbxml = build_request_element(mapped.transaction, PREVIEW_RUN)
-    return Preview(issues=[], changes=mapped.changes, ref_number=mapped.ref_number, qbxml=qbxml)
+    return Preview(issues=mapped.warnings, changes=mapped.changes, ref_number=mapped.ref_number, qbxml=qbxml)
 
 
 def prepare_retry(
@@ -232,11 +231,5 @@ def _not_exportable(issues: list[Issue]) -> ProblemError:
 
 
 def _map(session: Session, company: Company, document: Invoice | CarrierBill) -> Mapped | list[Issue]:
-    rules = rules_for(company.mapping, country=company.country, ref_number_rule=company.ref_number_rule)
-    if isinstance(rules, list):
-        return rules
-    taken = exports.numbers_of_others(
-        session, company_id=company.id, kind=document.kind, party_id=party_of(document), document_id=document.id
-    )
     guid = external_guid_for(company.id, document.kind, document.id, PREVIEW_RUN)
-    return map_document(document, rules, taken=taken, external_guid=guid)
+    return checked(session, company, document, external_guid=guid)

@@ -1,0 +1,71 @@
+"""The lists of a company file as the store has them, for the pure rules of `mapping`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from mapping.known_lists import KnownLists
+from mapping.lists import CompanyFacts, ListItem, ListKind
+from store import lists
+from store.companies import company
+from store.list_tables import ListEntry
+
+
+class StoreLists:
+    """`mapping.lists.Lists` over one transaction; each entry is looked up when it is asked for, once."""
+
+    def __init__(self, session: Session, company_id: str) -> None:
+        self._session = session
+        self._company_id = company_id
+        self._known: dict[ListKind, bool] = {}
+
+    @property
+    def facts(self) -> CompanyFacts:
+        """Give the preferences; nothing is known of them before the first session."""
+        return _facts(self._session, self._company_id)
+
+    def is_known(self, kind: ListKind) -> bool:
+        """Say whether this list came over."""
+        if kind not in self._known:
+            self._known[kind] = lists.has_entries(self._session, self._company_id, kind)
+        return self._known[kind]
+
+    def by_list_id(self, kind: ListKind, list_id: str) -> ListItem | None:
+        """Find an entry, inactive and vanished ones too."""
+        row = lists.entry(self._session, self._company_id, kind, list_id)
+        return None if row is None else item_of(row)
+
+    def by_full_name(self, kind: ListKind, full_name: str) -> Sequence[ListItem]:
+        """Find the entries with this full name that have not vanished."""
+        return [item_of(row) for row in lists.entries_named(self._session, self._company_id, kind, full_name)]
+
+    def has_active(self, kind: ListKind, entry_type: str) -> bool:
+        """Say whether there is an active entry of a type."""
+        return lists.has_active(self._session, self._company_id, kind, entry_type)
+
+
+def loaded_lists(session: Session, company_id: str) -> KnownLists:
+    """Read every list whole, for work that looks at thousands of entries: one query instead of one each."""
+    entries = (ListItem(**{**row, "kind": ListKind(row["kind"])}) for row in lists.all_entries(session, company_id))
+    return KnownLists(entries, _facts(session, company_id))
+
+
+def _facts(session: Session, company_id: str) -> CompanyFacts:
+    row = company(session, company_id)
+    return CompanyFacts.model_validate((row.preferences if row is not None else None) or {})
+
+
+def item_of(row: ListEntry) -> ListItem:
+    """Give a row as the rules see it."""
+    return ListItem(
+        kind=ListKind(row.kind),
+        list_id=row.list_id,
+        full_name=row.full_name,
+        type=row.type,
+        is_active=row.is_active,
+        is_gone=row.is_gone,
+        parent_list_id=row.parent_list_id,
+        facts=row.facts,
+    )
