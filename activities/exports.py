@@ -239,7 +239,10 @@ class ExportActivities:
         row.owner = failure.owner if failure else None
         if transaction is not None:
             row.quickbooks = transaction.model_dump(mode="json")
-        waits.set_waits(session, row, awaited(session, row, failure) if failure is not None else ())
+        if failure is not None:
+            waits.set_waits(session, row, awaited(session, row, failure))
+        elif state is ExportState.MAPPED:
+            waits.end(session, row.id)
 
 
 def failure_of(issues: list[Issue]) -> Failure:
