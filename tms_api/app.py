@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import companies, exports, health, mappings, problems
+from tms_api import companies, exports, health, mappings, problems, suggestions
 from tms_api.auto_retry import AutoRetry
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
@@ -63,7 +63,7 @@ def build_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.auto_retry = AutoRetry(services)
     problems.install(app)
-    for router in (companies.router, mappings.router, exports.router, health.router):
+    for router in (companies.router, suggestions.router, mappings.router, exports.router, health.router):
         app.include_router(router)
     app.add_middleware(Observer, registry=services.registry)
     return app

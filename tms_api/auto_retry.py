@@ -19,7 +19,6 @@ from store import waits
 from tms_api import exporting
 from tms_api.exporting import Start
 from tms_api.problems import ProblemError
-from tms_api.saving import SavedMapping
 from tms_api.services import ApiServices, TemporalUnreachableError
 
 BATCH = 100
@@ -143,11 +142,10 @@ class RetriesAfterSaving:
     def __init__(self, auto_retry: AutoRetry) -> None:
         self._auto_retry = auto_retry
 
-    def after(self, company_id: str, saved: SavedMapping) -> SavedMapping:
+    def after(self, company_id: str, retrying: int) -> None:
         """Start what waited for it; the answer does not wait for that."""
-        if saved.retrying:
+        if retrying:
             self._auto_retry.wake(company_id)
-        return saved
 
 
 def retries_of(request: Request) -> RetriesAfterSaving:

@@ -71,7 +71,9 @@ async def put_mapping(
     company: CompanyPath, body: Annotated[PostedMapping, Body()], services: Services, retries: Retries
 ) -> SavedMapping:
     """Replace the whole mapping. Once QuickBooks' lists are known, every target must be in them and fit its place."""
-    return retries.after(company, await to_thread.run_sync(save_whole, services, company, body))
+    saved = await to_thread.run_sync(save_whole, services, company, body)
+    retries.after(company, saved.retrying)
+    return saved
 
 
 # A terms code such as "2/10 net 30" holds a slash, so the key is the rest of the address.
@@ -91,9 +93,9 @@ async def put_entry(
     ],
 ) -> SavedMapping:
     """Set one entry; the answer is the whole mapping. Failed exports that waited for it are started again."""
-    return retries.after(
-        company, await to_thread.run_sync(save_entries, services, company, [Entry(section, key, body)])
-    )
+    saved = await to_thread.run_sync(save_entries, services, company, [Entry(section, key, body)])
+    retries.after(company, saved.retrying)
+    return saved
 
 
 @router.delete("/{section}/{key:path}", status_code=204, response_class=Response)
