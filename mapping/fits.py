@@ -20,7 +20,7 @@ _BILL_TYPES = _INVOICE_TYPES - {"Discount"}
 _INCOME = frozenset({"Income", "OtherIncome"})
 _COST = frozenset({"CostOfGoodsSold", "Expense", "OtherExpense"})
 _NEVER_EXPENSE = frozenset({"AccountsReceivable", "AccountsPayable", "NonPosting"})
-_RARELY_EXPENSE = frozenset({"Bank", "CreditCard", "Equity"})
+_RARELY_EXPENSE = frozenset({"Bank", "CreditCard", "Equity", "Income"})
 _SIDES = {Role.INVOICE_ITEM: ("invoice line", _INVOICE_TYPES), Role.BILL_ITEM: ("bill line", _BILL_TYPES)}
 _ACCOUNTS = {
     Role.AR_ACCOUNT: ("AccountsReceivable", "accounts receivable"),

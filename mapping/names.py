@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_WORDS = re.compile(r"[a-z0-9]+")
+_WORDS = re.compile(r"[a-z]+|[0-9]+")  # NET30 is Net 30
 _DOTTED = re.compile(r"\b(?:[a-z]\.){2,}")  # L.L.C., U.S.
 _QUIET = re.compile(r"['\u2018\u2019`]")  # O'Brien, Carrier's
 _LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d"})

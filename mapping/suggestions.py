@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from rapidfuzz import fuzz
 
 from mapping.charge_words import is_cost_of, meaning_of
-from mapping.fits import fits
+from mapping.fits import unfit
 from mapping.known_lists import KnownLists
 from mapping.lists import ListItem, ListKind
 from mapping.names import TRADE, leaf, plain, same_words, words_of
@@ -30,6 +30,8 @@ _COMMON = 1_000
 """A word that more entries bear than this finds nothing by itself."""
 _HISTORY = 96
 _PREFIX = 4
+_DOUBTFUL = 25
+"""Taken off an entry that would work but rarely is what somebody wants, such as an income account for a cost."""
 
 
 class Candidate(BaseModel):
@@ -130,7 +132,14 @@ def _suggestion(
         index = indexes[role.kind]
         for entry in index.all() if index.is_short else _pool(wanted, index, role.kind, lists, chosen):
             score, reason = _score(wanted, entry, chosen)
-            if score >= SCORE_MIN and fits(entry, role, lists):
+            if score < SCORE_MIN:
+                continue
+            reasons = list(unfit(entry, role, lists))
+            if any(found.is_error for found in reasons):
+                continue
+            if reasons:
+                score -= _DOUBTFUL
+            if score >= SCORE_MIN:
                 best[entry.list_id] = Candidate(
                     list_id=entry.list_id, full_name=entry.full_name, kind=entry.kind, score=score, reason=reason
                 )
@@ -221,13 +230,18 @@ def _charge_score(meaning: str, name: str) -> int:
 def _fuzzy(left: str, right: str) -> int:
     """Compare words, the telling ones above those of the trade."""
     ours, theirs = words_of(left), words_of(right)
-    whole = fuzz.token_sort_ratio(" ".join(ours), " ".join(theirs))
+    whole = _ratio(ours, theirs)
     telling_ours = [word for word in ours if word not in TRADE] or list(ours)
     telling_theirs = [word for word in theirs if word not in TRADE] or list(theirs)
-    core = fuzz.token_sort_ratio(" ".join(telling_ours), " ".join(telling_theirs))
+    core = _ratio(telling_ours, telling_theirs)
     part = fuzz.token_set_ratio(" ".join(telling_ours), " ".join(telling_theirs))
     # One name inside another ("Acme" in "Acme Foods of Reno") is likely, never certain.
     return min(95, round(0.35 * whole + 0.4 * core + 0.25 * part * min(1.0, 0.5 + core / 200)))
+
+
+def _ratio(left: Sequence[str], right: Sequence[str]) -> float:
+    # Joined, "Sea Food" is "Seafood".
+    return max(fuzz.token_sort_ratio(" ".join(left), " ".join(right)), fuzz.ratio("".join(left), "".join(right)))
 
 
 def _letters(text: str) -> str:

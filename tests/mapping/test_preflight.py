@@ -200,7 +200,7 @@ def test_what_an_export_waits_for() -> None:
         (
             "3140",
             "Something else.",
-            ["carriers/v", "defaults/carrier_bill", "terms/T", "classes/K", "charges/L", "charges/F", "customers/c"],
+            ["carriers/v", "terms/T", "classes/K", "charges/L", "charges/F", "customers/c"],
         ),
         ("3175", 'There is an invalid reference to QuickBooks Terms "Net 30" in the Bill.', []),
         ("outcome_unknown", "", []),
@@ -219,7 +219,7 @@ def test_what_a_refused_export_waits_for(code: str, message: str, keys: list[str
         }
     )
     found = awaited_by_refusal(_bill(), rules.mapping, code, message)
-    assert set(found) == set(keys) - {"defaults/carrier_bill"}
+    assert set(found) == set(keys)
 
 
 def test_what_is_unmapped_is_counted_with_its_names() -> None:
