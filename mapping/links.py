@@ -43,7 +43,8 @@ class Link:
     def entries(self, kind: str) -> list[str]:
         """Name the entries of the mapping that can change this link, as `section/key`."""
         own = f"{self.section}/{self.key}"
-        return [own, f"defaults/{kind}"] if self.target is None or self.is_default else [own]
+        has_default = self.section == "charges" and (self.target is None or self.is_default)
+        return [own, f"defaults/{kind}"] if has_default else [own]
 
 
 def links_of(document: Invoice | CarrierBill, mapping: CompanyMapping) -> list[Link]:

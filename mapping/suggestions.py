@@ -22,7 +22,7 @@ from mapping.roles import Role
 from mapping.unmapped import Side, Unmapped
 
 CANDIDATES = 5
-SCORE_MIN = 50
+SCORE_MIN = 60
 """Below this, likeness is chance."""
 LOOKED_AT_MAX = 400
 """Entries scored for one name: the rarest words come first, so the likely ones are among them."""
