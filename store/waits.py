@@ -42,11 +42,11 @@ def count_released(session: Session, company_id: str) -> int:
 
 
 def released(session: Session, company_id: str, *, after: int, limit: int) -> Sequence[Export]:
-    """Give the exports that shall start again, oldest first, those behind an id."""
+    """Give the exports that shall start again, oldest first, those behind an id; the transaction holds them."""
     marked = select(ExportWait.export_id).where(
         ExportWait.company_id == company_id, ExportWait.released_at.is_not(None), ExportWait.export_id > after
     )
-    query = select(Export).where(Export.id.in_(marked)).order_by(Export.id).limit(limit)
+    query = select(Export).where(Export.id.in_(marked)).order_by(Export.id).limit(limit).with_for_update()
     return session.scalars(query).all()
 
 
@@ -58,6 +58,11 @@ def hold(session: Session, export_id: int) -> None:
 def end(session: Session, export_id: int) -> None:
     """Let an export wait no more."""
     session.execute(delete(ExportWait).where(ExportWait.export_id == export_id))
+
+
+def end_started(session: Session, export_ids: Collection[int]) -> None:
+    """Forget what started again; one that failed once more meanwhile waits for something new, and that stays."""
+    session.execute(delete(ExportWait).where(ExportWait.export_id.in_(export_ids), ExportWait.released_at.is_not(None)))
 
 
 def awaited(session: Session, export_id: int) -> list[str]:

@@ -7,7 +7,8 @@ start, so that neither a Temporal that is away nor a process that ends loses one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 import structlog
@@ -17,11 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from store import waits
 from tms_api import exporting
+from tms_api.companies import require_company
 from tms_api.exporting import Start
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices, TemporalUnreachableError
 
-BATCH = 100
+BATCH = 25
+"""Made ready in one transaction: one commit for all of them, and short enough not to keep others waiting."""
 STARTS_AT_ONCE = 8
 PAUSE_S = 30.0
 """Temporal was away: the next try. The mapping is saved long before, so nobody waits for it."""
@@ -31,6 +34,14 @@ log = structlog.get_logger(__name__)
 
 async def _pause() -> None:
     await asyncio.sleep(PAUSE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    starts: Mapping[int, Start]
+    """By the id of the export."""
+    last: int | None
+    """The last export that was looked at; None when there is none left."""
 
 
 class AutoRetry:
@@ -76,29 +87,28 @@ class AutoRetry:
     async def _work(self, company_id: str) -> None:
         after = 0
         while True:
-            batch = await to_thread.run_sync(self._batch, company_id, after)
-            if not batch:
+            batch = await to_thread.run_sync(self._prepare, company_id, after)
+            if batch.last is None:
                 return
-            starts = [(key, await to_thread.run_sync(self._prepare, company_id, key)) for key in batch]
             try:
-                await self._start([(key, start) for key, start in starts if start is not None])
+                await self._start(batch.starts)
             except TemporalUnreachableError:
                 log.warning("Temporal is away; exports that shall start again wait", company=company_id)
                 await self._pause()
                 continue
-            after = batch[-1][0]
+            await to_thread.run_sync(self._end, list(batch.starts))
+            after = batch.last
 
-    async def _start(self, starts: Sequence[tuple[tuple[int, str, str], Start]]) -> None:
+    async def _start(self, starts: Mapping[int, Start]) -> None:
         gate = asyncio.Semaphore(STARTS_AT_ONCE)
 
-        async def one(export_id: int, start: Start) -> None:
+        async def one(start: Start) -> None:
             async with gate:
                 await self._services.exporter.start(
                     start.inp, start.workflow_id, start.summary, after_run=start.after_run
                 )
-                await to_thread.run_sync(self._end, export_id)
 
-        results = await asyncio.gather(*(one(key[0], start) for key, start in starts), return_exceptions=True)
+        results = await asyncio.gather(*(one(start) for start in starts.values()), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -107,25 +117,26 @@ class AutoRetry:
         with self._services.database.transaction() as session:
             return waits.companies_with_released(session)
 
-    def _batch(self, company_id: str, after: int) -> list[tuple[int, str, str]]:
+    def _prepare(self, company_id: str, after: int) -> _Batch:
+        starts: dict[int, Start] = {}
         with self._services.database.transaction() as session:
+            company = require_company(session, company_id)
             rows = waits.released(session, company_id, after=after, limit=BATCH)
-            return [(row.id, row.kind, row.document_id) for row in rows]
+            for row in rows:
+                try:
+                    start = exporting.retry_in(self._services, session, company, row, confirmed_absent=False).start
+                except ProblemError as problem:
+                    # Something else keeps it back: it waits on. In any other state it waits no more.
+                    settle = waits.hold if problem.status == 422 else waits.end
+                    settle(session, row.id)
+                    continue
+                if start is not None:
+                    starts[row.id] = start
+            return _Batch(starts=starts, last=rows[-1].id if rows else None)
 
-    def _prepare(self, company_id: str, key: tuple[int, str, str]) -> Start | None:
-        export_id, kind, document_id = key
-        try:
-            return exporting.prepare_retry(self._services, company_id, kind, document_id, confirmed_absent=False).start
-        except ProblemError as problem:
-            with self._services.database.transaction() as session:
-                # Something else keeps it back: it waits on. In any other state it waits no more.
-                settle = waits.hold if problem.status == 422 else waits.end
-                settle(session, export_id)
-            return None
-
-    def _end(self, export_id: int) -> None:
+    def _end(self, export_ids: list[int]) -> None:
         with self._services.database.transaction() as session:
-            waits.end(session, export_id)
+            waits.end_started(session, export_ids)
 
     def _ended(self, company_id: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(company_id, None)

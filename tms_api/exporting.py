@@ -85,16 +85,23 @@ def prepare_retry(
     with services.database.transaction() as session:
         company = require_company(session, company_id)
         row = require_export(session, company_id, kind, document_id, lock=True)
-        # The request before this one may have been told that Temporal is away.
-        is_waiting_to_start = row.state == ExportState.MAPPED and row.detail == STARTING_AGAIN
-        if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not is_waiting_to_start:
-            raise ProblemError(
-                409, "not_retryable", f"The export is {row.state}; only a Failed or Cancelled one can be retried."
-            )
-        _refuse_unconfirmed(row, confirmed_absent=confirmed_absent)
-        _preflight(session, company, _parsed(row.document))
-        _start_again(services, row)
-        return _accepted(row, is_new=True, confirmed_absent=confirmed_absent)
+        return retry_in(services, session, company, row, confirmed_absent=confirmed_absent)
+
+
+def retry_in(
+    services: ApiServices, session: Session, company: Company, row: Export, *, confirmed_absent: bool
+) -> Accepted:
+    """Do it inside the caller's transaction, which holds the row; a `ProblemError` leaves the row as it was."""
+    # The request before this one may have been told that Temporal is away.
+    is_waiting_to_start = row.state == ExportState.MAPPED and row.detail == STARTING_AGAIN
+    if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not is_waiting_to_start:
+        raise ProblemError(
+            409, "not_retryable", f"The export is {row.state}; only a Failed or Cancelled one can be retried."
+        )
+    _refuse_unconfirmed(row, confirmed_absent=confirmed_absent)
+    _preflight(session, company, _parsed(row.document))
+    _start_again(services, row)
+    return _accepted(row, is_new=True, confirmed_absent=confirmed_absent)
 
 
 def check_cancel(services: ApiServices, company_id: str, kind: str, document_id: str) -> str:

@@ -241,6 +241,23 @@ async def test_a_process_that_ends_loses_nothing(world: World, retry: AutoRetry)
     assert world.exporter.starts == []
 
 
+async def test_one_that_fails_again_at_once_waits_again(world: World, retry: AutoRetry) -> None:
+    """The new run may fail before its start is noted here; what it then waits for is not forgotten."""
+    await _connected(world)
+    _fail(world, an_invoice())
+    start = world.exporter.start
+
+    async def start_and_fail(*args: Any, **more: Any) -> None:
+        await start(*args, **more)
+        await asyncio.to_thread(_refuse, world, "inv_48213", "3140", 'reference to QuickBooks Terms "Net 30" in')
+
+    world.exporter.start = start_and_fail  # type: ignore[method-assign]
+    await world.http.put(f"{BASE}/terms/Net%2030", json=TERMS)
+    await retry.idle()
+    assert _started(world) == ["inv_48213"]
+    assert _awaited(world) == ["terms/Net 30"]
+
+
 async def test_the_application_takes_up_what_was_left(world: World) -> None:
     await _connected(world)
     _fail(world, an_invoice())
