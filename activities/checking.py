@@ -8,7 +8,7 @@ from activities.company_lists import StoreLists
 from mapping.dispatch import check_document
 from mapping.documents import CarrierBill, Invoice, parse_document, party_of
 from mapping.issues import Issue
-from mapping.links import awaited_by_issues, awaited_by_refusal
+from mapping.links import awaited_by_issues, awaited_by_refusal, excerpt
 from mapping.result import Mapped
 from mapping.rules import parse_mapping, rules_for
 from store import exports
@@ -22,7 +22,10 @@ def checked(
     """Map a document and check everything that can be known before QuickBooks sees it."""
     lists = StoreLists(session, company.id)
     rules = rules_for(
-        company.mapping, country=company.country, ref_number_rule=company.ref_number_rule, facts=lists.facts
+        excerpt(company.mapping, document),
+        country=company.country,
+        ref_number_rule=company.ref_number_rule,
+        facts=lists.facts,
     )
     if isinstance(rules, list):
         return rules
@@ -36,8 +39,10 @@ def awaited(session: Session, row: Export, failure: Failure) -> list[str]:
     """Name the entries of the mapping, as `section/key`, that a failed export waits for; none when none can help."""
     company = session.get(Company, row.company_id)
     document = parse_document(row.document)
-    mapping = parse_mapping(company.mapping if company is not None else {})
-    if isinstance(document, list) or isinstance(mapping, list):
+    if company is None or isinstance(document, list):
+        return []
+    mapping = parse_mapping(excerpt(company.mapping, document))
+    if isinstance(mapping, list):
         return []
     if failure.issues:
         return awaited_by_issues(document, mapping, failure.issues)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mapping.documents import CarrierBill, Invoice, Party
 from mapping.issues import Issue
@@ -45,6 +46,23 @@ class Link:
         own = f"{self.section}/{self.key}"
         has_default = self.section == "charges" and (self.target is None or self.is_default)
         return [own, f"defaults/{kind}"] if has_default else [own]
+
+
+def excerpt(mapping: Mapping[str, Any], document: Invoice | CarrierBill) -> dict[str, Any]:
+    """Give the part of a stored mapping that a document uses: to read 50,000 customers for one takes a second."""
+    parties = [getattr(document, "customer", None), *(getattr(line, "customer", None) for line in document.lines)]
+    used: dict[str, set[str]] = {
+        "charges": {line.charge for line in document.lines},
+        "customers": {party.id for party in parties if party is not None},
+        "carriers": {document.carrier.id} if isinstance(document, CarrierBill) else set(),
+        "terms": {document.terms} if document.terms is not None else set(),
+        "classes": {document.class_name} if document.class_name is not None else set(),
+    }
+    part = {
+        section: {key: mapping[section][key] for key in keys if key in mapping.get(section, {})}
+        for section, keys in used.items()
+    }
+    return {**part, "defaults": mapping.get("defaults", {})}
 
 
 def links_of(document: Invoice | CarrierBill, mapping: CompanyMapping) -> list[Link]:

@@ -73,7 +73,7 @@ def store_entries(services: ApiServices, session: Session, row: Company, entries
     stored = dict(row.mapping)
     for section, keyed in part.items():
         stored[section] = {**stored.get(section, {}), **{key: resolved[section][key] for key in keyed}}
-    row.mapping = accepted(stored).model_dump(mode="json")
+    row.mapping = stored
     return _saved(services, session, row, [f"{entry.section}/{entry.key}" for entry in entries])
 
 
@@ -108,4 +108,4 @@ def _resolved(session: Session, row: Company, mapping: CompanyMapping) -> Compan
 def _saved(services: ApiServices, session: Session, row: Company, keys: list[str]) -> SavedMapping:
     session.flush()
     retrying = waits.release(session, row.id, keys, services.clock()) if row.auto_retry and keys else 0
-    return SavedMapping(**accepted(row.mapping).model_dump(), retrying=retrying)
+    return SavedMapping.model_validate({**row.mapping, "retrying": retrying})

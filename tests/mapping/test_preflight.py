@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mapping.dispatch import check_document
 from mapping.documents import parse_document
 from mapping.known_lists import NOTHING_KNOWN, KnownLists
-from mapping.links import awaited_by_issues, awaited_by_refusal, links_of
+from mapping.links import awaited_by_issues, awaited_by_refusal, excerpt, links_of
 from mapping.lists import CompanyFacts, ListItem, ListKind
 from mapping.preflight import preflight
 from mapping.result import Mapped, external_guid_for
@@ -236,6 +236,17 @@ def test_what_is_unmapped_is_counted_with_its_names() -> None:
         ("charges", "F", "carrier_bill", "F", 3),
         ("customers", "c", None, "C", 3),
     }
+
+
+def test_the_part_of_the_mapping_that_a_document_uses(load_sample: Callable[[str], Any]) -> None:
+    """Nothing else is read, and the links are the same."""
+    mapping = load_sample("mapping.json")
+    for name in ("invoices/customer_job", "carrier_bills/expense_and_item_lines_job"):
+        document = _document(load_sample(f"{name}.json"))
+        part = excerpt(mapping, document)
+        assert links_of(document, _rules(part).mapping) == links_of(document, _rules(mapping).mapping)
+        assert len(part["customers"]) <= 2 < len(mapping["customers"])
+    assert excerpt({}, _bill())["defaults"] == {}
 
 
 def test_a_default_covers_a_charge() -> None:
