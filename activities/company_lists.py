@@ -20,11 +20,14 @@ class StoreLists:
         self._session = session
         self._company_id = company_id
         self._known: dict[ListKind, bool] = {}
+        self._told: CompanyFacts | None = None
 
     @property
     def facts(self) -> CompanyFacts:
         """Give the preferences; nothing is known of them before the first session."""
-        return _facts(self._session, self._company_id)
+        if self._told is None:
+            self._told = _facts(self._session, self._company_id)
+        return self._told
 
     def is_known(self, kind: ListKind) -> bool:
         """Say whether this list came over."""
