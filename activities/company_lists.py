@@ -1,4 +1,4 @@
-"""The lists of one company file, served from the store: what rules look things up in (`mapping.lists.Lists`)."""
+"""The lists of a company file as the store has them, for the pure rules of `mapping`."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from mapping.known_lists import KnownLists
 from mapping.lists import CompanyFacts, ListItem, ListKind
 from store import lists
 from store.companies import company
 from store.list_tables import ListEntry
 
 
-class CompanyLists:
-    """Implements `mapping.lists.Lists` within one transaction; nothing is read before it is asked for."""
+class StoreLists:
+    """`mapping.lists.Lists` over one transaction; each entry is looked up when it is asked for, once."""
 
     def __init__(self, session: Session, company_id: str) -> None:
         self._session = session
         self._company_id = company_id
         self._known: dict[ListKind, bool] = {}
+        self._told: CompanyFacts | None = None
 
     @property
     def facts(self) -> CompanyFacts:
-        """Give the preferences; all None before the first session."""
-        row = company(self._session, self._company_id)
-        return CompanyFacts.model_validate(row.preferences or {}) if row is not None else CompanyFacts()
+        """Give the preferences; nothing is known of them before the first session."""
+        if self._told is None:
+            self._told = _facts(self._session, self._company_id)
+        return self._told
 
     def is_known(self, kind: ListKind) -> bool:
         """Say whether this list came over completely; half a list would call the other half missing."""
@@ -35,14 +38,30 @@ class CompanyLists:
     def by_list_id(self, kind: ListKind, list_id: str) -> ListItem | None:
         """Find an entry, inactive and vanished ones too."""
         row = lists.entry(self._session, self._company_id, kind, list_id)
-        return _item(row) if row is not None else None
+        return None if row is None else item_of(row)
 
     def by_full_name(self, kind: ListKind, full_name: str) -> Sequence[ListItem]:
-        """Find the entries with this full name that have not vanished, without regard to case."""
-        return [_item(row) for row in lists.entries_named(self._session, self._company_id, kind, full_name)]
+        """Find the entries with this full name that have not vanished."""
+        return [item_of(row) for row in lists.entries_named(self._session, self._company_id, kind, full_name)]
+
+    def has_active(self, kind: ListKind, entry_type: str) -> bool:
+        """Say whether there is an active entry of a type."""
+        return lists.has_active(self._session, self._company_id, kind, entry_type)
 
 
-def _item(row: ListEntry) -> ListItem:
+def loaded_lists(session: Session, company_id: str) -> KnownLists:
+    """Read every list whole, for work that looks at thousands of entries: one query instead of one each."""
+    entries = (ListItem(**{**row, "kind": ListKind(row["kind"])}) for row in lists.all_entries(session, company_id))
+    return KnownLists(entries, _facts(session, company_id))
+
+
+def _facts(session: Session, company_id: str) -> CompanyFacts:
+    row = company(session, company_id)
+    return CompanyFacts.model_validate((row.preferences if row is not None else None) or {})
+
+
+def item_of(row: ListEntry) -> ListItem:
+    """Give a row as the rules see it."""
     return ListItem(
         kind=ListKind(row.kind),
         list_id=row.list_id,

@@ -11,13 +11,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 from temporalio import activity
 
-from mapping.dispatch import map_document
+from activities.checking import awaited, checked
 from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
 from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
-from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
-from store import exports, queue
+from store import exports, queue, waits
 from store.companies import lock_company
 from store.engine import Database
 from store.tables import Company, Export, Request
@@ -168,22 +167,15 @@ class ExportActivities:
     def _queue(
         self, session: Session, owner: Company, row: Export, inp: PrepareInput, document: Invoice | CarrierBill
     ) -> Prepared:
-        rules = rules_for(owner.mapping, country=owner.country, ref_number_rule=owner.ref_number_rule)
-        if isinstance(rules, list):
-            return self._refuse(session, inp, row, rules)
-        party = party_of(document)
-        taken = exports.numbers_of_others(
-            session, company_id=owner.id, kind=document.kind, party_id=party, document_id=document.id
-        )
         guid = external_guid_for(owner.id, document.kind, document.id, inp.run_id)
-        mapped = map_document(document, rules, taken=taken, external_guid=guid)
+        mapped = checked(session, owner, document, external_guid=guid)
         if isinstance(mapped, list):
             return self._refuse(session, inp, row, mapped)
         exports.reserve_ref_number(
             session,
             company_id=owner.id,
             kind=document.kind,
-            party_id=party,
+            party_id=party_of(document),
             ref_number=mapped.ref_number,
             document_id=document.id,
         )
@@ -197,7 +189,8 @@ class ExportActivities:
         row.changes = [change.model_dump(mode="json") for change in mapped.changes]
         count = len(mapped.changes)
         adapted = "" if not count else f"; adapted to QuickBooks in {count} place{'s' if count > 1 else ''}"
-        self._note(session, row, ExportState.MAPPED, f"Every link is there{adapted}", key=f"{inp.run_id}/mapped")
+        text = ". ".join([f"Every link is there{adapted}", *(issue.message.rstrip(".") for issue in mapped.warnings)])
+        self._note(session, row, ExportState.MAPPED, text, key=f"{inp.run_id}/mapped")
         self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
         return Prepared(request_id=request.id)
 
@@ -260,10 +253,15 @@ class ExportActivities:
         row.owner = failure.owner if failure else None
         if transaction is not None:
             row.quickbooks = transaction.model_dump(mode="json")
+        if failure is not None:
+            waits.set_waits(session, row, awaited(session, row, failure))
+        elif state is ExportState.MAPPED:
+            waits.end(session, row.id)
 
 
 def failure_of(issues: list[Issue]) -> Failure:
-    """Say every issue of a document in one failure."""
+    """Say every error of a document in one failure; warnings did not keep it back."""
+    issues = [issue for issue in issues if issue.is_error]
     first = issues[0]
     others = "" if len(issues) == 1 else f" ({len(issues)} problems in all)"
     return Failure(

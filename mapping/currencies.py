@@ -10,3 +10,22 @@ VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 """
 
 ISO_4217 = frozenset(_CODES.split())
+
+# QuickBooks' own names of the currencies that freight in North America is paid in.
+_QUICKBOOKS_NAMES = {
+    "us dollar": "USD",
+    "canadian dollar": "CAD",
+    "mexican peso": "MXN",
+    "euro": "EUR",
+    "british pound sterling": "GBP",
+    "british pound": "GBP",
+    "australian dollar": "AUD",
+}
+
+
+def currency_code(text: str | None) -> str | None:
+    """Read a currency as QuickBooks names it (`US Dollar`) or as its code; None when it cannot be told."""
+    if not text:
+        return None
+    code = text.strip().upper()
+    return code if code in ISO_4217 else _QUICKBOOKS_NAMES.get(text.strip().casefold())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mapping.carrier_bills import map_carrier_bill
 from mapping.documents import CarrierBill, Invoice
 from mapping.invoices import map_invoice
 from mapping.issues import Issue, Owner
+from mapping.lists import Lists
+from mapping.preflight import preflight
 from mapping.ref_numbers import Taken, is_taken
 from mapping.result import Mapped
 from mapping.rules import CompanyRules
@@ -22,6 +26,24 @@ def map_document(
     if isinstance(mapped, Mapped) and is_taken(mapped.ref_number, taken):
         return [_number_in_use(document, mapped.ref_number)]
     return mapped
+
+
+def check_document(
+    document: Invoice | CarrierBill, rules: CompanyRules, lists: Lists, *, taken: Taken, external_guid: str
+) -> Mapped | list[Issue]:
+    """Map a document and hold it against what is known of the company file: everything before QuickBooks sees it.
+
+    Errors of both come back together, warnings behind them; a document with warnings only is mapped.
+    """
+    mapped = map_document(document, rules, taken=taken, external_guid=external_guid)
+    found = preflight(document, rules, lists)
+    errors = [issue for issue in found if issue.is_error]
+    warnings = [issue for issue in found if not issue.is_error]
+    if isinstance(mapped, list):
+        return [*mapped, *errors, *warnings]
+    if errors:
+        return [*errors, *warnings]
+    return replace(mapped, warnings=warnings)
 
 
 def _number_in_use(document: Invoice | CarrierBill, ref_number: str) -> Issue:

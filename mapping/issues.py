@@ -19,8 +19,15 @@ class Owner(StrEnum):
     US = "us"
 
 
+class Severity(StrEnum):
+    """Whether a finding stands in the way."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 class Issue(BaseModel):
-    """One reason why a document cannot be exported as it stands."""
+    """One reason why a document cannot be exported as it stands, or (a warning) what somebody should look at."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +36,12 @@ class Issue(BaseModel):
     message: str = Field(description="One plain sentence.")
     next_step: str = Field(description="One plain sentence: what the owner does now.")
     owner: Owner = Field(default=Owner.TMS_USER, description="Who can mend it.")
+    severity: Severity = Field(default=Severity.ERROR, description="`warning`: it never keeps a document back.")
+
+    @property
+    def is_error(self) -> bool:
+        """Say whether it stands in the way."""
+        return self.severity is Severity.ERROR
 
 
 class Change(BaseModel):

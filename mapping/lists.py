@@ -73,3 +73,6 @@ class Lists(Protocol):
 
     def by_full_name(self, kind: ListKind, full_name: str) -> Sequence[ListItem]:
         """Find the entries with this full name that have not vanished; QuickBooks ignores case."""
+
+    def has_active(self, kind: ListKind, entry_type: str) -> bool:
+        """Say whether a list has an active entry of a type, such as any `AccountsReceivable` account."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from mapping.issues import Change
+from mapping.issues import Change, Issue
 from qbxml.bills import BillAdd
 from qbxml.invoices import InvoiceAdd
 
@@ -15,11 +15,12 @@ _NAMESPACE = uuid.UUID("5b0f6f0e-6a53-5d0c-9d5e-3c1f7f8f2a41")
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A transaction ready to be sent, with the number it bears and everything that was changed."""
+    """A transaction ready to be sent, with the number it bears, everything that was changed, and what to look at."""
 
     transaction: InvoiceAdd | BillAdd
     ref_number: str
     changes: list[Change] = field(default_factory=list)
+    warnings: list[Issue] = field(default_factory=list)
 
 
 def external_guid_for(company_id: str, kind: str, document_id: str, run: str) -> str:

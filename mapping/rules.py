@@ -21,7 +21,9 @@ from pydantic import (
     model_validator,
 )
 
+from mapping.currencies import currency_code
 from mapping.issues import Issue, Owner
+from mapping.lists import CompanyFacts
 from mapping.parsing import issues_of
 
 
@@ -170,15 +172,19 @@ def parse_mapping(data: Mapping[str, Any]) -> CompanyMapping | list[Issue]:
         return issues_of(error, what="mapping", owner=Owner.TMS_USER)
 
 
-def rules_for(mapping: Mapping[str, Any], *, country: str, ref_number_rule: str) -> CompanyRules | list[Issue]:
-    """Read what is stored of a company; the home currency follows from the edition's country."""
+def rules_for(
+    mapping: Mapping[str, Any], *, country: str, ref_number_rule: str, facts: CompanyFacts | None = None
+) -> CompanyRules | list[Issue]:
+    """Read what is stored of a company; what QuickBooks did not tell of currencies follows from the country."""
     parsed = parse_mapping(mapping)
     if isinstance(parsed, list):
         return parsed
     known = ref_number_rule in list(RefNumberRule)
+    facts = facts or CompanyFacts()
     return CompanyRules(
         mapping=parsed,
-        home_currency=_HOME_CURRENCIES.get(country, "USD"),
+        home_currency=currency_code(facts.home_currency) or _HOME_CURRENCIES.get(country, "USD"),
+        multi_currency=bool(facts.multi_currency),
         ref_number_rule=RefNumberRule(ref_number_rule) if known else RefNumberRule.KEEP_END,
     )
 

@@ -29,7 +29,7 @@ def entry_of(ret: ListRet) -> EntryRow:
         type=_type_of(ret),
         is_active=ret.is_active,
         parent_list_id=_id(parent),
-        facts={name: value for name, value in _facts_of(ret).items() if value is not None},
+        facts=_facts_of(ret),
         time_modified=ret.time_modified or "",
     )
 

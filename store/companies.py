@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -68,3 +69,9 @@ def incidents(session: Session, company_id: str, limit: int = 20) -> Sequence[In
     """List a company's incidents, newest first."""
     query = select(Incident).where(Incident.company_id == company_id).order_by(Incident.id.desc()).limit(limit)
     return session.scalars(query).all()
+
+
+def mapping_sections(session: Session, section: str, *, besides: str, limit: int) -> list[dict[str, Any]]:
+    """Give one section of the mappings of the companies that were connected last, without reading the rest."""
+    query = select(Company.mapping[section]).where(Company.id != besides).order_by(Company.created_at.desc())
+    return [part for part in session.scalars(query.limit(limit)) if isinstance(part, dict)]

@@ -145,3 +145,9 @@ def reserve_ref_number(
         )
     )
     session.flush()
+
+
+def recent_documents(session: Session, company_id: str, limit: int) -> Sequence[dict[str, Any]]:
+    """Give the documents that were handed over last, as they were posted."""
+    query = select(Export.document).where(Export.company_id == company_id).order_by(Export.id.desc()).limit(limit)
+    return session.scalars(query).all()

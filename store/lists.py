@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 from sqlalchemy.orm import Session
@@ -102,3 +103,34 @@ def _ranks(words: Sequence[str]) -> Sequence[ColumnElement[bool]]:
     whole = key.startswith(" ".join(words), autoescape=True)
     begins = or_(*(key.contains(f"{before}{words[0]}", autoescape=True) for before in WORD_STARTS))
     return (whole, and_(not_(whole), begins), and_(not_(whole), not_(begins)))
+
+
+def has_active(session: Session, company_id: str, kind: str, entry_type: str) -> bool:
+    """Say whether a list has an active entry of a type that is not gone."""
+    query = select(ListEntry.list_id).where(
+        ListEntry.company_id == company_id,
+        ListEntry.kind == kind,
+        ListEntry.type == entry_type,
+        ListEntry.is_active,
+        ListEntry.is_gone.is_(False),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def all_entries(session: Session, company_id: str) -> Iterator[dict[str, Any]]:
+    """Give what rules need of every entry of a company, gone ones too, one by one.
+
+    As columns: 50,000 rows as objects of the session would cost more than the work itself.
+    """
+    query = select(
+        ListEntry.kind,
+        ListEntry.list_id,
+        ListEntry.full_name,
+        ListEntry.type,
+        ListEntry.is_active,
+        ListEntry.is_gone,
+        ListEntry.parent_list_id,
+        ListEntry.facts,
+    ).where(ListEntry.company_id == company_id)
+    for row in session.execute(query):
+        yield dict(row._mapping)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint, true
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -62,6 +62,8 @@ class Company(Base):
     company_file: Mapped[str] = mapped_column(Text, default="")
     """The path that authenticate hands out; "" means the file that is open."""
     ref_number_rule: Mapped[str] = mapped_column(String(40), default="keep_end")
+    auto_retry: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether exports that wait for an entry of the mapping start again by themselves when it is saved."""
     mapping: Mapped[Json] = mapped_column(default=dict)
     bound_company_name: Mapped[str | None] = mapped_column(String(200))
     bound_company_file: Mapped[str | None] = mapped_column(Text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import companies, connections, exports, external_items, health, mappings, problems
+from tms_api import companies, connections, exports, external_items, health, mappings, problems, suggestions
+from tms_api.auto_retry import AutoRetry
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
 
@@ -34,6 +37,15 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
+@asynccontextmanager
+async def _going_on(app: FastAPI) -> AsyncIterator[None]:
+    """Go on with exports that shall start again, and let them be when the process ends."""
+    auto_retry: AutoRetry = app.state.auto_retry
+    await auto_retry.resume()
+    yield
+    auto_retry.stop()
+
+
 def build_app(services: ApiServices) -> FastAPI:
     """Build the application; pages of the console may be mounted on it."""
     app = _Api(
@@ -46,13 +58,16 @@ def build_app(services: ApiServices) -> FastAPI:
         # A redirect would be an answer that is neither a result nor a problem.
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        lifespan=_going_on,
     )
     app.state.services = services
+    app.state.auto_retry = AutoRetry(services)
     problems.install(app)
     for router in (
         companies.router,
         connections.router,
         external_items.router,
+        suggestions.router,
         mappings.router,
         exports.router,
         health.router,

@@ -75,6 +75,9 @@ class CompanyChanges(_Model):
         examples=["C:\\QuickBooks\\Acme.qbw"],
     )
     ref_number_rule: RefNumberRule | None = Field(default=None, description="How a number too long is fitted.")
+    auto_retry: bool | None = Field(
+        default=None, strict=True, description="Whether saving a mapping exports again what waited for it."
+    )
 
 
 class ConnectionState(StrEnum):
@@ -125,6 +128,7 @@ class CompanyView(BaseModel):
     run_every_minutes: int = Field(description="How often the Web Connector calls.")
     company_file: str = Field(description='Path that the Web Connector opens; "" means the file that is open.')
     ref_number_rule: str = Field(description="How a number too long is fitted.")
+    auto_retry: bool = Field(description="Whether saving a mapping exports again what waited for it.")
     username: str = Field(description="Name with which the Web Connector signs in.")
     qwc_url: str = Field(description="Where the .qwc file is.")
     soap_url: str = Field(description="Where the Web Connector calls.")
@@ -190,6 +194,7 @@ def company_view(
         run_every_minutes=company.run_every_minutes,
         company_file=company.company_file,
         ref_number_rule=company.ref_number_rule,
+        auto_retry=company.auto_retry,
         username=company.username,
         qwc_url=qwc_url,
         soap_url=soap_url,

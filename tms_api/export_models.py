@@ -73,10 +73,12 @@ class CancelRequest(_Body):
 class Preview(BaseModel):
     """What an export would do."""
 
-    issues: list[Issue] = Field(description="Every reason why the document cannot be exported; empty: it can.")
+    issues: list[Issue] = Field(
+        description="Every reason why the document cannot be exported, and warnings; without errors, it can."
+    )
     changes: list[Change] = Field(description="What QuickBooks gets in another form than the TMS has it.")
     ref_number: str | None = Field(description="Number that the transaction would have in QuickBooks.")
-    qbxml: str | None = Field(description="The request as QuickBooks would get it; null when there are issues.")
+    qbxml: str | None = Field(description="The request as QuickBooks would get it; null when there are errors.")
 
 
 class QuickBooksTransaction(BaseModel):

@@ -13,11 +13,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mapping.dispatch import map_document
-from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
+from activities.checking import checked
+from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
-from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
 from store import exports, outbox, queue
 from store.tables import Company, Export
@@ -71,7 +70,7 @@ def preview(services: ApiServices, company_id: str, posted: Mapping[str, Any]) -
     if isinstance(mapped, list):
         return Preview(issues=mapped, changes=[], ref_number=None, qbxml=None)
     qbxml = build_request_element(mapped.transaction, PREVIEW_RUN)
-    return Preview(issues=[], changes=mapped.changes, ref_number=mapped.ref_number, qbxml=qbxml)
+    return Preview(issues=mapped.warnings, changes=mapped.changes, ref_number=mapped.ref_number, qbxml=qbxml)
 
 
 def prepare_retry(
@@ -81,16 +80,23 @@ def prepare_retry(
     with services.database.transaction("retry") as session:
         company = require_company(session, company_id)
         row = require_export(session, company_id, kind, document_id, lock=True)
-        # The same request again, before the export has begun.
-        is_waiting_to_start = row.state == ExportState.MAPPED and row.detail == STARTING_AGAIN
-        if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not is_waiting_to_start:
-            raise ProblemError(
-                409, "not_retryable", f"The export is {row.state}; only a Failed or Cancelled one can be retried."
-            )
-        _refuse_unconfirmed(row, confirmed_absent=confirmed_absent)
-        _preflight(session, company, _parsed(row.document))
-        _start_again(services, row)
-        return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
+        return retry_in(services, session, company, row, confirmed_absent=confirmed_absent)
+
+
+def retry_in(
+    services: ApiServices, session: Session, company: Company, row: Export, *, confirmed_absent: bool
+) -> Accepted:
+    """Do it inside the caller's transaction, which holds the row; a `ProblemError` leaves the row as it was."""
+    # The same request again, before the export has begun.
+    is_waiting_to_start = row.state == ExportState.MAPPED and row.detail == STARTING_AGAIN
+    if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not is_waiting_to_start:
+        raise ProblemError(
+            409, "not_retryable", f"The export is {row.state}; only a Failed or Cancelled one can be retried."
+        )
+    _refuse_unconfirmed(row, confirmed_absent=confirmed_absent)
+    _preflight(session, company, _parsed(row.document))
+    _start_again(services, row)
+    return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
 
 
 def check_cancel(services: ApiServices, company_id: str, kind: str, document_id: str) -> str:
@@ -262,11 +268,5 @@ def _not_exportable(issues: list[Issue]) -> ProblemError:
 
 
 def _map(session: Session, company: Company, document: Invoice | CarrierBill) -> Mapped | list[Issue]:
-    rules = rules_for(company.mapping, country=company.country, ref_number_rule=company.ref_number_rule)
-    if isinstance(rules, list):
-        return rules
-    taken = exports.numbers_of_others(
-        session, company_id=company.id, kind=document.kind, party_id=party_of(document), document_id=document.id
-    )
     guid = external_guid_for(company.id, document.kind, document.id, PREVIEW_RUN)
-    return map_document(document, rules, taken=taken, external_guid=guid)
+    return checked(session, company, document, external_guid=guid)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Body, Path
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from mapping.issues import Issue
-from mapping.rules import CompanyMapping, parse_mapping
-from store.tables import Company
+from mapping.rules import CompanyMapping
+from mapping.targets import mapping_issues
+from tms_api.auto_retry import Retries
 from tms_api.companies import CompanyPath, require_company
 from tms_api.posted import JsonObject, PostedMapping
-from tms_api.problems import ProblemError, documented
+from tms_api.problems import documented
+from tms_api.saving import Entry, SavedMapping, accepted, lists_for, save_entries, save_whole
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
 from tms_api.services import Services
 
@@ -31,6 +35,13 @@ Key = Annotated[
     ),
 ]
 
+
+class MappingIssues(BaseModel):
+    """What speaks against a mapping as it stands."""
+
+    issues: list[Issue] = Field(description="Errors keep documents back that use the entry; warnings do not.")
+
+
 router = APIRouter(
     prefix="/v1/companies/{company}/mapping",
     tags=["mapping"],
@@ -44,25 +55,35 @@ router = APIRouter(
 def get_mapping(company: CompanyPath, services: Services) -> CompanyMapping:
     """Show the whole mapping."""
     with services.database.transaction() as session:
-        return _accepted(dict(require_company(session, company).mapping))
+        return accepted(require_company(session, company).mapping)
+
+
+@router.get("/issues")
+def get_mapping_issues(company: CompanyPath, services: Services) -> MappingIssues:
+    """Show what speaks against the mapping today: entries that became inactive, vanished or no longer fit."""
+    with services.database.transaction() as session:
+        mapping = accepted(require_company(session, company).mapping)
+        return MappingIssues(issues=mapping_issues(mapping, lists_for(session, company, mapping)))
 
 
 @router.put("")
-def put_mapping(company: CompanyPath, body: Annotated[PostedMapping, Body()], services: Services) -> CompanyMapping:
-    """Replace the whole mapping."""
-    mapping = _accepted(body)
-    with services.database.transaction() as session:
-        _store(require_company(session, company, lock=True), mapping)
-    return mapping
+async def put_mapping(
+    company: CompanyPath, body: Annotated[PostedMapping, Body()], services: Services, retries: Retries
+) -> SavedMapping:
+    """Replace the whole mapping. Once QuickBooks' lists are known, every target must be in them and fit its place."""
+    saved = await to_thread.run_sync(save_whole, services, company, body)
+    retries.after(company, saved.retrying)
+    return saved
 
 
 # A terms code such as "2/10 net 30" holds a slash, so the key is the rest of the address.
 @router.put("/{section}/{key:path}")
-def put_entry(
+async def put_entry(
     company: CompanyPath,
     section: Section,
     key: Key,
     services: Services,
+    retries: Retries,
     body: Annotated[
         JsonObject,
         Body(
@@ -70,16 +91,11 @@ def put_entry(
             examples=[{"full_name": "Cafe Rio Foods"}],
         ),
     ],
-) -> CompanyMapping:
-    """Set one entry; the answer is the whole mapping."""
-    _accepted({section: {key: body}})
-    with services.database.transaction() as session:
-        row = require_company(session, company, lock=True)
-        stored = dict(row.mapping)
-        stored[section] = {**stored.get(section, {}), key: body}
-        mapping = _accepted(stored)
-        _store(row, mapping)
-    return mapping
+) -> SavedMapping:
+    """Set one entry; the answer is the whole mapping. Failed exports that waited for it are started again."""
+    saved = await to_thread.run_sync(save_entries, services, company, [Entry(section, key, body)])
+    retries.after(company, saved.retrying)
+    return saved
 
 
 @router.delete("/{section}/{key:path}", status_code=204, response_class=Response)
@@ -89,23 +105,5 @@ def delete_entry(company: CompanyPath, section: Section, key: Key, services: Ser
         row = require_company(session, company, lock=True)
         stored = dict(row.mapping)
         stored[section] = {name: entry for name, entry in stored.get(section, {}).items() if name != key}
-        _store(row, _accepted(stored))
+        row.mapping = accepted(stored).model_dump(mode="json")
     return Response(status_code=204)
-
-
-def _accepted(data: dict[str, Any]) -> CompanyMapping:
-    parsed = parse_mapping(data)
-    if isinstance(parsed, list):
-        raise mapping_problem(parsed)
-    return parsed
-
-
-def mapping_problem(issues: list[Issue]) -> ProblemError:
-    """Say that a mapping cannot be used, with every reason."""
-    return ProblemError(
-        422, "mapping_invalid", "The mapping cannot be used; each reason is in `issues`.", issues=issues
-    )
-
-
-def _store(row: Company, mapping: CompanyMapping) -> None:
-    row.mapping = mapping.model_dump(mode="json")

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select
 
-from activities.company_lists import CompanyLists
+from activities.company_lists import StoreLists
 from mapping.lists import ListKind
-from store import list_writes
+from store import list_writes, outbox
 from store.engine import Database
 from store.list_writes import EntryRow
 from store.sync_tables import CompanySync, ListSync
 from store.tables import Company, OutboxSignal
 from tests.api.conftest import NOW, World
-from workflows import contracts
 
 URL = "/v1/companies/acme/external-items"
 
@@ -111,7 +110,7 @@ async def test_a_sync_can_be_asked_for(world: World) -> None:
     assert sync is not None
     assert sync.wants_full
     assert signal is not None
-    assert (signal.workflow_id, signal.signal) == ("sync/acme", contracts.SIGNAL_SYNC_MOVED)
+    assert (signal.workflow_id, signal.signal) == ("sync/acme", outbox.START)
     shown = (await world.http.get("/v1/companies/acme")).json()["lists"]
     assert shown["state"] == "requested"
     assert (await world.http.post("/v1/companies/nobody/sync")).status_code == 404
@@ -123,7 +122,7 @@ async def test_rules_see_the_lists_of_the_store(world: World) -> None:
     await world.connect()
     put(world.database, "item", ["Linehaul"])
     with world.database.transaction() as session:
-        lists = CompanyLists(session, "acme")
+        lists = StoreLists(session, "acme")
         assert not lists.is_known(ListKind.ITEM)
         session.add(
             ListSync(company_id="acme", kind="item", phase="done", mode="full", is_ordered=True, last_full_at=NOW)
@@ -132,7 +131,7 @@ async def test_rules_see_the_lists_of_the_store(world: World) -> None:
         assert row is not None
         row.preferences = {"class_tracking": True, "closing_date": "2026-01-31"}
     with world.database.transaction() as session:
-        lists = CompanyLists(session, "acme")
+        lists = StoreLists(session, "acme")
         assert lists.is_known(ListKind.ITEM)
         assert not lists.is_known(ListKind.CUSTOMER)
         assert lists.facts.class_tracking is True
@@ -141,7 +140,7 @@ async def test_rules_see_the_lists_of_the_store(world: World) -> None:
         assert (found.list_id, found.type, found.is_gone) == ("ite000000", "Service", False)
         list_writes.mark_gone(session, "acme", "item", [found.list_id], at=NOW)
     with world.database.transaction() as session:
-        lists = CompanyLists(session, "acme")
+        lists = StoreLists(session, "acme")
         assert lists.by_full_name(ListKind.ITEM, "Linehaul") == []
         kept = lists.by_list_id(ListKind.ITEM, "ite000000")
         assert kept is not None

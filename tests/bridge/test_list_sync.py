@@ -10,12 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
+from activities.company_lists import StoreLists
+from mapping.lists import ListKind
 from qbwc_bridge.session import Limits
 from simulator.sample_company import freight_company
 from store import list_syncs
 from store.companies import company
 from store.engine import Database
 from tests.support import lists, stores
+from tests.support.company_files import entries_of, facts_of
 from tests.support.direct import DirectWire
 from tests.support.world import World
 
@@ -404,3 +407,20 @@ def test_another_file_under_the_same_connection_is_read_anew(world: World) -> No
     settle(world)
     assert lists.in_store(world.database) == lists.in_quickbooks(other)
     assert old <= lists.gone(world.database) | {list_id for _, list_id in lists.in_quickbooks(other)}
+
+
+def test_rules_see_after_a_sync_what_is_in_the_company_file(world: World) -> None:
+    """Entry by entry, with the facts that pre-flight decides by."""
+    world.connector.http = world.http
+    settle(world)
+    with world.database.transaction() as session:
+        known = StoreLists(session, "acme")
+        assert all(known.is_known(kind) for kind in ListKind)
+        for wanted in entries_of(world.quickbooks):
+            found = known.by_list_id(wanted.kind, wanted.list_id)
+            assert found is not None, wanted
+            assert (found.full_name, found.is_active, found.is_gone) == (wanted.full_name, wanted.is_active, False)
+            assert found.parent_list_id == wanted.parent_list_id
+            assert {name: found.facts.get(name) for name in wanted.facts} == wanted.facts, wanted.full_name
+        told = facts_of(world.quickbooks).model_dump(exclude_none=True)
+        assert {name: getattr(known.facts, name) for name in told} == told

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -16,24 +14,10 @@ from store import exports, outbox, queue, secrets
 from store.companies import lock_company
 from store.engine import Database, DatabaseProblemError
 from store.tables import Company, Request
-from tests.support import postgres, stores
+from tests.support import stores
 from workflows.contracts import CancelInput
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A new database, not migrated."""
-    if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path / 'qbd.sqlite'}")
-        yield database
-        database.close()
-        return
-    with postgres.database_on(request.getfixturevalue("postgresql")) as url:
-        database = Database(url)
-        yield database
-        database.close()
 
 
 @pytest.fixture

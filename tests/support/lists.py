@@ -28,7 +28,7 @@ Known = dict[tuple[str, str], tuple[Any, ...]]
 def in_quickbooks(company: CompanyFile) -> Known:
     """Every entry of the file: name, type, whether it is active, parent, facts."""
     return {
-        (kind, entry.list_id): (entry.full_name, _type(entry), entry.is_active, entry.parent, _facts(entry))
+        (kind, entry.list_id): (entry.full_name, _type(entry), entry.is_active, entry.parent, _told(_facts(entry)))
         for name, kind in KINDS.items()
         for entry in getattr(company.state, name)
     }
@@ -39,10 +39,14 @@ def in_store(database: Database, company_id: str = "acme") -> Known:
     with database.transaction() as session:
         rows = session.scalars(select(ListEntry).where(ListEntry.company_id == company_id)).all()
     return {
-        (row.kind, row.list_id): (row.full_name, row.type, row.is_active, row.parent_list_id, row.facts)
+        (row.kind, row.list_id): (row.full_name, row.type, row.is_active, row.parent_list_id, _told(row.facts))
         for row in rows
         if not row.is_gone
     }
+
+
+def _told(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def hurry(database: Database) -> None:

@@ -1,0 +1,252 @@
+"""Likely QuickBooks entries for what is not linked yet, each with a score and the reason for it.
+
+A score is 0 to 100: 100 is the same name, 90 and more the same words or the same charge in other words, less is
+likeness. Only entries that fit are suggested (`mapping/fits.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field
+from rapidfuzz import fuzz
+
+from mapping.charge_words import is_cost_of, meaning_of
+from mapping.fits import unfit
+from mapping.known_lists import KnownLists
+from mapping.lists import ListItem, ListKind
+from mapping.names import TRADE, leaf, plain, same_words, words_of
+from mapping.roles import Role
+from mapping.unmapped import Side, Unmapped
+
+CANDIDATES = 5
+SCORE_MIN = 60
+"""Below this, likeness is chance."""
+LOOKED_AT_MAX = 400
+"""Entries scored for one name: the rarest words come first, so the likely ones are among them."""
+_COMMON = 1_000
+"""A word that more entries bear than this finds nothing by itself."""
+_HISTORY = 96
+_PREFIX = 4
+_DOUBTFUL = 25
+"""Taken off an entry that would work but rarely is what somebody wants, such as an income account for a cost."""
+
+
+class Candidate(BaseModel):
+    """One entry that could be meant."""
+
+    list_id: str
+    full_name: str
+    kind: ListKind
+    score: int = Field(ge=0, le=100)
+    reason: str = Field(description="One plain sentence.")
+
+
+class Suggestion(BaseModel):
+    """What is not linked yet, and what could be meant, best first."""
+
+    section: str = Field(description="Section of the mapping.")
+    key: str = Field(description="Code or id of the TMS.")
+    side: Side | None = Field(description="For charges: the side that is not linked.")
+    name: str = Field(description="Name as the TMS has it.")
+    uses: int = Field(description="In how many places of the documents it stands.")
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What somebody chose before: for the same code elsewhere, or for the same name here."""
+
+    section: str
+    key: str
+    name: str
+    full_name: str
+    is_own: bool
+    """By this company."""
+
+
+class NameIndex:
+    """The entries of one list by the words of their names, so that a look does not read all of them."""
+
+    def __init__(self, entries: Iterable[ListItem]) -> None:
+        self._entries = list(entries)
+        self._by_word: dict[str, list[int]] = defaultdict(list)
+        self._by_start: dict[str, list[int]] = defaultdict(list)
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        for index, entry in enumerate(self._entries):
+            name = leaf(entry.full_name)
+            self._by_name[same_words(name)].append(index)
+            if name != entry.full_name:
+                self._by_name[same_words(entry.full_name)].append(index)
+            for word in set(words_of(entry.full_name)):
+                self._by_word[word].append(index)
+                self._by_start[word[:_PREFIX]].append(index)
+
+    def near(self, text: str) -> list[ListItem]:
+        """Give the entries that share a telling word, or the start of one, with a name."""
+        found: dict[int, None] = dict.fromkeys(self._by_name.get(same_words(text), ()))
+        words = set(words_of(text))
+        shared: Counter[int] = Counter()
+        groups = [(word, self._by_word.get(word, [])) for word in words]
+        groups += [(word, self._by_start.get(word[:_PREFIX], [])) for word in words if len(word) >= _PREFIX]
+        groups.sort(key=lambda group: len(group[1]))
+        for word, indexes in groups:
+            if len(indexes) > _COMMON:
+                continue
+            weight = 1 if word in TRADE else 4
+            for index in indexes:
+                shared[index] += weight
+        common = [set(indexes) for _, indexes in groups if len(indexes) > _COMMON][:2]
+        if not shared and len(common) == 2:
+            # The telling word is misspelt, and the others find too much each; together they do not.
+            shared.update(sorted(common[0] & common[1])[:_COMMON])
+        found |= dict.fromkeys(index for index, _ in shared.most_common(LOOKED_AT_MAX))
+        return [self._entries[index] for index in found]
+
+    @property
+    def is_short(self) -> bool:
+        """Say whether the list can be looked at whole."""
+        return len(self._entries) <= LOOKED_AT_MAX
+
+    def all(self) -> list[ListItem]:
+        """Give every entry."""
+        return self._entries
+
+
+def suggest(missing: Sequence[Unmapped], lists: KnownLists, history: Sequence[Choice] = ()) -> list[Suggestion]:
+    """Rank the likely entries for everything that is missing."""
+    indexes: dict[ListKind, NameIndex] = {}
+    chosen = _by_code(history)
+    return [_suggestion(wanted, lists, indexes, chosen) for wanted in missing]
+
+
+def _suggestion(
+    wanted: Unmapped, lists: KnownLists, indexes: dict[ListKind, NameIndex], chosen: dict[tuple[str, str], list[Choice]]
+) -> Suggestion:
+    best: dict[str, Candidate] = {}
+    for role in _roles(wanted):
+        if role.kind not in indexes:
+            indexes[role.kind] = NameIndex(entry for entry in lists.entries(role.kind) if entry.is_active)
+        index = indexes[role.kind]
+        for entry in index.all() if index.is_short else _pool(wanted, index, role.kind, lists, chosen):
+            score, reason = _score(wanted, entry, chosen)
+            if score < SCORE_MIN:
+                continue
+            reasons = list(unfit(entry, role, lists))
+            if any(found.is_error for found in reasons):
+                continue
+            if reasons:
+                score -= _DOUBTFUL
+            if score >= SCORE_MIN:
+                best[entry.list_id] = Candidate(
+                    list_id=entry.list_id, full_name=entry.full_name, kind=entry.kind, score=score, reason=reason
+                )
+    ranked = sorted(best.values(), key=lambda found: (-found.score, len(found.full_name), found.full_name))
+    return Suggestion(
+        section=wanted.section,
+        key=wanted.key,
+        side=wanted.side,
+        name=wanted.name,
+        uses=wanted.uses,
+        candidates=ranked[:CANDIDATES],
+    )
+
+
+def _pool(
+    wanted: Unmapped,
+    index: NameIndex,
+    kind: ListKind,
+    lists: KnownLists,
+    chosen: dict[tuple[str, str], list[Choice]],
+) -> list[ListItem]:
+    found = index.near(wanted.name)
+    meaning = meaning_of(wanted.name) if wanted.section == "charges" else None
+    if meaning is not None:
+        found += index.near(meaning)
+    for choice in chosen.get((wanted.section, same_words(wanted.name)), ()):
+        found += lists.by_full_name(kind, choice.full_name)
+    return list({entry.list_id: entry for entry in found if entry.is_active}.values())
+
+
+def _roles(wanted: Unmapped) -> tuple[Role, ...]:
+    # A bill charge may go to a two-sided item or straight to an account.
+    return (Role.BILL_ITEM, Role.BILL_ACCOUNT) if wanted.role is Role.BILL_ITEM else (wanted.role,)
+
+
+def _by_code(history: Sequence[Choice]) -> dict[tuple[str, str], list[Choice]]:
+    found: dict[tuple[str, str], list[Choice]] = defaultdict(list)
+    for choice in history:
+        for text in {choice.key, choice.name}:
+            found[choice.section, same_words(text)].append(choice)
+    return found
+
+
+def _score(wanted: Unmapped, entry: ListItem, chosen: dict[tuple[str, str], list[Choice]]) -> tuple[int, str]:
+    score, reason = _likeness(wanted, entry)
+    if score < _HISTORY:
+        for text in (wanted.key, wanted.name):
+            for choice in chosen.get((wanted.section, same_words(text)), ()):
+                if choice.full_name.casefold() == entry.full_name.casefold():
+                    if choice.is_own:
+                        return _HISTORY, f"{choice.key} is linked to it here already."
+                    return max(score, _HISTORY - 2), f"Others link {wanted.key} to an entry of this name."
+    return score, reason
+
+
+def _likeness(wanted: Unmapped, entry: ListItem) -> tuple[int, str]:
+    names = (leaf(entry.full_name), entry.full_name)
+    for name in names:
+        if _letters(name) == _letters(wanted.name):
+            return 100, "It has the same name."
+    for name in names:
+        if same_words(name) == same_words(wanted.name):
+            return 97, "The names differ only in spelling, order of words or legal form."
+    if wanted.section == "charges":
+        meaning = meaning_of(wanted.name)
+        if meaning is not None:
+            score = max(_charge_score(meaning, name) for name in names)
+            if entry.kind is ListKind.ACCOUNT and any(is_cost_of(meaning, name) for name in names):
+                return 90, f"The {meaning} of carriers is usually booked there."
+            if score:
+                return score, f"{wanted.key} usually means {meaning}."
+    if wanted.section == "terms" and _numbers(wanted.name) != _numbers(entry.full_name):
+        # Net 30 and Net 45 are alike in everything but what matters.
+        return 0, ""
+    return max(_fuzzy(wanted.name, name) for name in names), "The names are alike."
+
+
+def _charge_score(meaning: str, name: str) -> int:
+    if meaning_of(name) == meaning:
+        return 94
+    words, wanted = set(words_of(name)), set(words_of(meaning))
+    if wanted <= words:
+        # "Carrier Linehaul", "Fuel Surcharge Expense": the charge and what it is for.
+        return max(70, 92 - 4 * len(words - wanted))
+    return 0
+
+
+def _fuzzy(left: str, right: str) -> int:
+    """Compare words, the telling ones above those of the trade."""
+    ours, theirs = words_of(left), words_of(right)
+    whole = _ratio(ours, theirs)
+    telling_ours = [word for word in ours if word not in TRADE] or list(ours)
+    telling_theirs = [word for word in theirs if word not in TRADE] or list(theirs)
+    core = _ratio(telling_ours, telling_theirs)
+    part = fuzz.token_set_ratio(" ".join(telling_ours), " ".join(telling_theirs))
+    # One name inside another ("Acme" in "Acme Foods of Reno") is likely, never certain.
+    return min(95, round(0.35 * whole + 0.4 * core + 0.25 * part * min(1.0, 0.5 + core / 200)))
+
+
+def _ratio(left: Sequence[str], right: Sequence[str]) -> float:
+    # Joined, "Sea Food" is "Seafood".
+    return max(fuzz.token_sort_ratio(" ".join(left), " ".join(right)), fuzz.ratio("".join(left), "".join(right)))
+
+
+def _letters(text: str) -> str:
+    return " ".join("".join(char if char.isalnum() else " " for char in plain(text)).split())
+
+
+def _numbers(text: str) -> list[str]:
+    return sorted("".join(char if char.isdigit() else " " for char in text).split())
