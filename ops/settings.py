@@ -69,6 +69,15 @@ class Settings(BaseSettings):
     batch_size: int = Field(20, ge=1, le=500, description="most exports in one message set")
     batch_bytes: int = Field(500_000, ge=10_000, le=5_000_000, description="most bytes of one message set")
     session_budget_s: int = Field(240, ge=10, le=3600, description="seconds that one Web Connector session may work")
+    password_grace_minutes: int = Field(
+        60, ge=0, le=1440, description="minutes that a Web Connector's old password works after a change"
+    )
+    rate_limit_per_minute: int = Field(
+        6000, ge=0, le=1_000_000, description="requests that one API key may send in a minute; 0 for any number"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="`true` lets webhooks lead to private addresses and http://localhost; for development only"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )

@@ -21,7 +21,7 @@ from qbxml.company import HostQuery
 from qbxml.envelope import HostAndCompany, build_message_set, build_request_element, choose_version, parse_hcp
 from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets
-from store.companies import company, company_by_username, lock_company, record_incident
+from store.companies import company, company_by_username, lock_company, record_incident, signs_in
 from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -75,7 +75,7 @@ class Dispatcher:
         now = self._clock()
         with self._database.transaction() as session:
             owner = company_by_username(session, username)
-            if not secrets.password_matches(password, owner.password_hash if owner else None) or owner is None:
+            if not signs_in(owner, password, now=now) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
                 if owner is not None:
                     record_incident(

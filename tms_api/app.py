@@ -6,7 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import companies, exports, health, mappings, problems
+from tms_api import companies, description, exports, health, mappings, problems
+from tms_api.access import RateLimiter
+from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
 
@@ -22,14 +24,10 @@ DESCRIPTION = (
 
 class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Describe the API, with the form of its problems."""
+        """Describe the API, with what all routes share."""
         if self.openapi_schema is None:
             schema = super().openapi()
-            problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            shared = problem.pop("$defs", {})
-            components = schema.setdefault("components", {}).setdefault("schemas", {})
-            components |= {name: part for name, part in shared.items() if name not in components}
-            components["Problem"] = problem
+            description.complete(schema)
             self.openapi_schema = schema
         return self.openapi_schema
 
@@ -48,8 +46,10 @@ def build_app(services: ApiServices) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
+    app.state.limiter = RateLimiter(services.rate_limit_per_minute, services.clock)
     problems.install(app)
-    for router in (companies.router, mappings.router, exports.router, health.router):
+    for router in (companies.router, companies.releases_router, mappings.router, exports.router, health.router):
         app.include_router(router)
     app.add_middleware(Observer, registry=services.registry)
+    app.add_middleware(SecurityHeaders)
     return app
