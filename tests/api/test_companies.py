@@ -60,7 +60,7 @@ async def test_password_is_shown_once_and_kept_nowhere(world: World) -> None:
     assert password not in str(stored)
 
 
-async def test_new_password_ends_the_old_one(world: World) -> None:
+async def test_new_password_takes_its_place(world: World) -> None:
     """A renewed password is the only one that signs in."""
     created = await world.connect()
     answer = await world.http.post("/v1/companies/acme/password")
