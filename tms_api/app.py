@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import companies, description, exports, health, mappings, problems
+from tms_api import bulk, companies, description, exports, health, mappings, problems
 from tms_api.access import RateLimiter
 from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
@@ -48,7 +48,14 @@ def build_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.limiter = RateLimiter(services.rate_limit_per_minute, services.clock)
     problems.install(app)
-    for router in (companies.router, companies.releases_router, mappings.router, exports.router, health.router):
+    for router in (
+        companies.router,
+        companies.releases_router,
+        mappings.router,
+        bulk.router,
+        exports.router,
+        health.router,
+    ):
         app.include_router(router)
     app.add_middleware(Observer, registry=services.registry)
     app.add_middleware(SecurityHeaders)

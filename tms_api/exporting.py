@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import to_thread
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,7 @@ from store.tables import Company, Export
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
 from tms_api.problems import ProblemError
-from tms_api.services import ApiServices
+from tms_api.services import ApiServices, ExportNotRunningError
 from workflows.contracts import OUTCOME_UNKNOWN, ExportInput, ExportState, export_workflow_id
 
 ACCEPTED = "Accepted; the export is being started"
@@ -110,6 +111,26 @@ def check_cancel(services: ApiServices, company_id: str, kind: str, document_id:
     if state.is_final:
         raise ProblemError(409, "already_final", f"The export is {state}; there is nothing to cancel.")
     return export_workflow_id(company_id, kind, document_id)
+
+
+async def start(services: ApiServices, accepted: Accepted) -> None:
+    """Start the workflow of an accepted export, if it needs one; raises `TemporalUnreachableError`."""
+    wanted = accepted.start
+    if wanted is not None and wanted.after_run is not None:
+        await services.exporter.start(wanted.inp, wanted.workflow_id, wanted.summary, after_run=wanted.after_run)
+    elif wanted is not None:
+        await services.exporter.start(wanted.inp, wanted.workflow_id, wanted.summary)
+
+
+async def cancel(services: ApiServices, company: str, kind: str, document_id: str, *, reason: str) -> None:
+    """Ask an export to end before it is sent; raises `ProblemError` when it is too late."""
+    workflow_id = await to_thread.run_sync(check_cancel, services, company, kind, document_id)
+    try:
+        await services.exporter.cancel(workflow_id, reason)
+    except ExportNotRunningError as error:
+        if not await to_thread.run_sync(end_unstarted, services, company, kind, document_id):
+            detail = "The export has ended, or was never started; sending the document again starts it."
+            raise ProblemError(409, "not_running", detail) from error
 
 
 def require_export(session: Session, company_id: str, kind: str, document_id: str, *, lock: bool = False) -> Export:

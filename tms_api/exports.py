@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Body, Path, Query
+from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from mapping.issues import Owner
 from store import exports
 from store.exports import ExportFilter
+from store.tables import Export
 from tms_api import exporting
 from tms_api.companies import CompanyPath, require_company
 from tms_api.export_models import (
@@ -27,9 +30,11 @@ from tms_api.export_models import (
 from tms_api.exporting import Accepted, require_export
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
-from tms_api.services import ApiServices, ExportNotRunningError, Services
+from tms_api.services import ApiServices, Services
 from workflows.contracts import ExportState
 
+CURSOR_PATTERN = r"^([0-9]{1,16}\.)?[0-9]{1,18}$"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DOCUMENT_KEY_PATTERN = r"^[A-Za-z0-9_.\-]+$"
 
 Kind = Literal["invoice", "carrier_bill"]
@@ -64,7 +69,7 @@ async def create_export(company: CompanyPath, body: NewExport, services: Service
     )
     if not accepted.is_new:
         response.status_code = 200
-    return await _started(services, company, accepted)
+    return await started(services, company, accepted)
 
 
 @router.post("/preview")
@@ -84,24 +89,54 @@ def list_exports(
         str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only this number, as the TMS has it.")
     ] = None,
     owner: Annotated[Owner | None, Query(description="Only failures that this owner can mend.")] = None,
+    code: Annotated[
+        str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only failures with this code.")
+    ] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            pattern=r"^[^\x00]*$",
+            description="Part of a number, of a document's id, or of the customer's or carrier's name.",
+            examples=["cafe rio"],
+        ),
+    ] = None,
+    updated_since: Annotated[
+        AwareDatetime | None,
+        Query(description="Only what changed at this time or later.", examples=["2026-11-20T00:00:00Z"]),
+    ] = None,
+    sort: Annotated[
+        Literal["-created", "updated"],
+        Query(description="`-created`: newest first. `updated`: by last change, oldest first, to follow changes."),
+    ] = "-created",
     limit: Annotated[int, Query(ge=1, le=200, description="Exports on a page.")] = 50,
-    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="From the page before.")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="From the page before.")] = None,
 ) -> ExportList:
-    """List exports, newest first."""
+    """List exports, a page at a time. The order is stable: following the cursor gives each one once."""
     wanted = ExportFilter(
         company_id=company,
-        states=_states(state, status),
+        states=states_of(state, status),
         kind=kind,
         number=number,
         owner=owner,
+        code=code,
+        text=q,
+        updated_since=updated_since,
     )
+    at, _, last_id = (cursor or "").rpartition(".")
+    if cursor and (sort == "updated") != bool(at):
+        raise ProblemError(422, "cursor_invalid", "This cursor comes from a list in another order.")
     with services.database.transaction() as session:
         company_row = require_company(session, company)
-        before_id = int(cursor) if cursor else None
-        rows = exports.list_exports(session, wanted, before_id=before_id, limit=limit + 1)
+        if sort == "updated":
+            after = (EPOCH + timedelta(microseconds=int(at)), int(last_id)) if at else None
+            rows = exports.list_by_change(session, wanted, after=after, limit=limit + 1)
+        else:
+            before_id = int(last_id) if last_id else None
+            rows = exports.list_exports(session, wanted, before_id=before_id, limit=limit + 1)
     now = services.clock()
     items = [summary_view(row, company_row, now=now, soap_url=services.public_soap_url) for row in rows[:limit]]
-    return ExportList(items=items, cursor=str(rows[limit - 1].id) if len(rows) > limit else None)
+    return ExportList(items=items, cursor=_cursor(rows[limit - 1], sort) if len(rows) > limit else None)
 
 
 @router.get("/{kind}/{document_id}")
@@ -123,7 +158,7 @@ async def retry_export(
     accepted = await to_thread.run_sync(
         lambda: exporting.prepare_retry(services, company, kind, document_id, confirmed_absent=confirmed)
     )
-    return await _started(services, company, accepted)
+    return await started(services, company, accepted)
 
 
 @router.post("/{kind}/{document_id}/cancel", status_code=202, responses=documented(409))
@@ -135,24 +170,13 @@ async def cancel_export(
     body: Annotated[CancelRequest | None, Body()] = None,
 ) -> ExportPanel:
     """Ask an export to end before it is sent. The state says whether it was in time."""
-    workflow_id = await to_thread.run_sync(exporting.check_cancel, services, company, kind, document_id)
-    try:
-        await services.exporter.cancel(workflow_id, body.reason if body else "")
-    except ExportNotRunningError as error:
-        if await to_thread.run_sync(exporting.end_unstarted, services, company, kind, document_id):
-            return await to_thread.run_sync(_panel, services, company, kind, document_id)
-        raise ProblemError(
-            409, "not_running", "The export has ended, or was never started; sending the document again starts it."
-        ) from error
+    await exporting.cancel(services, company, kind, document_id, reason=body.reason if body else "")
     return await to_thread.run_sync(_panel, services, company, kind, document_id)
 
 
-async def _started(services: ApiServices, company: str, accepted: Accepted) -> ExportPanel:
-    start = accepted.start
-    if start is not None and start.after_run is not None:
-        await services.exporter.start(start.inp, start.workflow_id, start.summary, after_run=start.after_run)
-    elif start is not None:
-        await services.exporter.start(start.inp, start.workflow_id, start.summary)
+async def started(services: ApiServices, company: str, accepted: Accepted) -> ExportPanel:
+    """Start an accepted export and show it."""
+    await exporting.start(services, accepted)
     return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
 
 
@@ -171,7 +195,14 @@ def _panel(services: ApiServices, company: str, kind: str, document_id: str) -> 
     )
 
 
-def _states(state: ExportState | None, status: Status | None) -> list[str] | None:
+def _cursor(row: Export, sort: str) -> str:
+    if sort == "updated":
+        return f"{(row.updated_at - EPOCH) // timedelta(microseconds=1)}.{row.id}"
+    return str(row.id)
+
+
+def states_of(state: ExportState | None, status: str | None) -> list[str] | None:
+    """Give the states that a filter by state and status leaves; None means any."""
     if state is None and status is None:
         return None
     return [
