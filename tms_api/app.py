@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import bulk, companies, description, exports, health, mappings, problems
+from tms_api import bulk, companies, description, documents, exports, health, mappings, problems
 from tms_api.access import RateLimiter
 from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
@@ -54,6 +54,7 @@ def build_app(services: ApiServices) -> FastAPI:
         mappings.router,
         bulk.router,
         exports.router,
+        documents.router,
         health.router,
     ):
         app.include_router(router)
