@@ -17,7 +17,7 @@ from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
 from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
-from store import exports, queue
+from store import exports, queue, webhooks
 from store.companies import lock_company
 from store.engine import Database
 from store.tables import Company, Export, Request
@@ -246,6 +246,7 @@ class ExportActivities:
         row.owner = failure.owner if failure else None
         if transaction is not None:
             row.quickbooks = transaction.model_dump(mode="json")
+        webhooks.tell_export(session, row, at=now, key=key)
 
 
 def failure_of(issues: list[Issue]) -> Failure:

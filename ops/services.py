@@ -62,7 +62,7 @@ def run_api(settings: Settings) -> None:
 
 def run_worker(settings: Settings) -> None:
     """Run the Temporal worker until a signal comes."""
-    from ops.wiring import connect_temporal, metrics_runtime  # noqa: PLC0415
+    from ops.wiring import connect_temporal, holder_name, metrics_runtime  # noqa: PLC0415
     from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
 
     configure_logging(settings.log_level)
@@ -71,7 +71,8 @@ def run_worker(settings: Settings) -> None:
 
     async def work() -> None:
         try:
-            await run(await connect_temporal(settings, runtime=metrics_runtime(settings)), database)
+            client = await connect_temporal(settings, runtime=metrics_runtime(settings))
+            await run(client, database, holder=holder_name(), webhook_allow_private=settings.webhook_allow_private)
         except MissingSearchAttributesError as error:
             raise ProblemError(str(error)) from error
         finally:

@@ -20,7 +20,7 @@ from qbwc_bridge.session import Limits, Recovery, Step, Waiting
 from qbxml.company import HostQuery
 from qbxml.envelope import HostAndCompany, build_message_set, build_request_element, choose_version, parse_hcp
 from qbxml.outcomes import classify_hresult
-from store import outbox, queue, secrets
+from store import outbox, queue, secrets, webhooks
 from store.companies import company, company_by_username, lock_company, record_incident, signs_in
 from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
@@ -156,7 +156,8 @@ class Dispatcher:
             owner = _company_of(session, wc)
             wc.state = "refused"
             wc.last_error = f"{verdict.explanation} {verdict.next_step}"
-            owner.problem = answers.problem_of(verdict, message, self._clock())
+            problem = answers.problem_of(verdict, message, self._clock())
+            owner.problem = webhooks.noted_problem(session, owner, problem, at=self._clock())
             return "done"
 
     def get_last_error(self, ticket: str) -> str:
@@ -219,7 +220,7 @@ class Dispatcher:
         if not judgement.allowed:
             wc.guard_passed = False
             wc.last_error = judgement.text
-            owner.problem = {
+            problem = {
                 "code": "wrong_company_file",
                 "cause": judgement.text,
                 "owner": "bookkeeper",
@@ -227,6 +228,7 @@ class Dispatcher:
                 "ask TMS.ai to bind the connection anew.",
                 "at": now.isoformat(),
             }
+            owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
             record_incident(session, company_id=owner.id, at=now, code="wrong_company_file", text=judgement.text)
             return
         if judgement.text:

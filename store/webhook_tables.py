@@ -53,6 +53,8 @@ class WebhookDelivery(Base):
     created_at: Mapped[datetime]
     available_at: Mapped[datetime]
     """When its workflow may be started."""
+    run: Mapped[int] = mapped_column(default=1)
+    """Counts deliveries that a person asked for: each has a workflow of its own."""
     started_at: Mapped[datetime | None]
     """When Temporal took its workflow; None: not yet."""
     last_attempt_at: Mapped[datetime | None]

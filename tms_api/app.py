@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import bulk, companies, description, documents, exports, health, mappings, problems
+from tms_api import bulk, companies, description, documents, exports, health, mappings, problems, webhooks
 from tms_api.access import RateLimiter
 from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
@@ -55,6 +55,7 @@ def build_app(services: ApiServices) -> FastAPI:
         bulk.router,
         exports.router,
         documents.router,
+        webhooks.router,
         health.router,
     ):
         app.include_router(router)

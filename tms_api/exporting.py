@@ -20,7 +20,7 @@ from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from mapping.rules import rules_for
 from qbxml.envelope import build_request_element
-from store import exports
+from store import exports, webhooks
 from store.tables import Company, Export
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
@@ -152,6 +152,7 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
         row.state = ExportState.CANCELLED
         row.detail = "Taken back before it was started"
         row.updated_at = services.clock()
+        webhooks.tell_export(session, row, at=row.updated_at, key=f"unstarted/{row.updated_at.isoformat()}")
         return True
 
 

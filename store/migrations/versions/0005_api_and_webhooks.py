@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=False),
         sa.Column("created_at", _time(), nullable=False),
         sa.Column("available_at", _time(), nullable=False),
+        sa.Column("run", sa.Integer(), nullable=False),
         sa.Column("started_at", _time(), nullable=True),
         sa.Column("last_attempt_at", _time(), nullable=True),
         sa.Column("finished_at", _time(), nullable=True),
