@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.webhook_addresses import AddressRefusedError, Lookup, read_target, resolve, system_lookup
+from activities.webhook_addresses import AddressRefusedError, Lookup, Target, read_target, resolve, system_lookup
 from activities.webhook_signing import signed_headers
 from store import webhooks
 from store.engine import Database
@@ -23,6 +23,7 @@ from workflows.webhook_contracts import DeliveryInput
 
 USER_AGENT = "TMS-QuickBooks-Webhooks/1.0"
 CONNECT_S = 5.0
+ADDRESSES_MAX = 3
 TRY_S = 15.0
 """What a receiver gets to answer; Standard Webhooks recommends 15 to 30 seconds."""
 ANSWER_BYTES_MAX = 64 * 1024
@@ -126,7 +127,15 @@ class WebhookActivities:
 
     async def _post_once(self, delivery_id: str, message: _Message) -> _Result:
         target = read_target(message.url, allow_private=self._allow_private)
-        [address, *_] = await resolve(target, allow_private=self._allow_private, lookup=self._lookup)
+        *others, last = (await resolve(target, allow_private=self._allow_private, lookup=self._lookup))[:ADDRESSES_MAX]
+        for address in others:
+            try:
+                return await self._post_to(address, target, delivery_id, message)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue  # a machine without IPv6, for example
+        return await self._post_to(last, target, delivery_id, message)
+
+    async def _post_to(self, address: str, target: Target, delivery_id: str, message: _Message) -> _Result:
         url = httpx.URL(message.url)
         headers = {
             **signed_headers(delivery_id, message.body, at=self._clock(), secrets=message.secrets),

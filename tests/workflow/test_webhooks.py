@@ -67,10 +67,12 @@ class Hooking:
     def move(self, state: ExportState, document_id: str = "inv_1", **more: Any) -> None:
         """Change an export's state as its workflow does."""
         document = stores.an_invoice(document_id)
-        self.exports.prepare_export(PrepareInput(company_id=self.company, document=document, run_id="run-1"))
+        self.exports.prepare_export(
+            PrepareInput(company_id=self.company, document=document, run_id=f"run-{document_id}")
+        )
         self.exports.record_state(
             RecordInput(
-                company_id=self.company, kind="invoice", document_id=document_id, run_id="run-1",
+                company_id=self.company, kind="invoice", document_id=document_id, run_id=f"run-{document_id}",
                 state=state, text="t", key="k", **more,
             )
         )  # fmt: skip
