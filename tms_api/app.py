@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from tms_api import bulk, companies, description, documents, exports, health, mappings, problems, webhooks
 from tms_api.access import RateLimiter
+from tms_api.examples import add_examples
 from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
@@ -28,6 +29,7 @@ class _Api(FastAPI):
         if self.openapi_schema is None:
             schema = super().openapi()
             description.complete(schema)
+            add_examples(schema)
             self.openapi_schema = schema
         return self.openapi_schema
 
