@@ -106,9 +106,11 @@ class WebhookStarter:
     def _take(self) -> Sequence[WebhookDelivery]:
         now = self._clock()
         with self._database.transaction() as session:
-            if not outbox.hold_lease(session, LEASE, holder=self._holder, now=now, seconds=LEASE_S):
-                return ()
-            return webhooks.unstarted(session, now=now, limit=BATCH)
+            rows = webhooks.unstarted(session, now=now, limit=BATCH)
+            # Without work nothing is written: an idle worker costs the database a read each second.
+            if rows and outbox.hold_lease(session, LEASE, holder=self._holder, now=now, seconds=LEASE_S):
+                return rows
+            return ()
 
     def _mark(self, started: Sequence[str]) -> None:
         with self._database.transaction() as session:

@@ -14,12 +14,13 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from workflows.export import QuickBooksExport
+from workflows.webhook import WebhookDelivery
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=[QuickBooksExport], data_converter=pydantic_data_converter)
+    return Replayer(workflows=[QuickBooksExport, WebhookDelivery], data_converter=pydantic_data_converter)
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
@@ -53,4 +54,6 @@ def test_every_way_an_export_can_end_is_saved() -> None:
         "requeued",
         "cancelled",
         "cancelled_too_late",
+        "webhook_delivered",
+        "webhook_failed",
     }

@@ -35,9 +35,11 @@ from workflows import contracts
 from workflows.contracts import ExportInput, ExportState, PrepareInput, RecordInput
 from workflows.webhook_contracts import delivery_workflow_id
 
-from .test_export_workflow import TRANSACTION, eventually
+from .test_export_workflow import TRANSACTION, eventually, remember
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
+MAX_EVENTS = 11
+"""Start, one activity and end; tries that fail add none."""
 OLD_SECRET = "whsec_" + base64.b64encode(b"o" * 24).decode()
 
 
@@ -170,11 +172,14 @@ async def test_nobody_takes_it_and_a_person_sends_it_again(hooking: Hooking) -> 
         assert (row.state, row.last_status) == ("failed", 503)
         assert row.attempts >= 2
         assert row.last_error == "The receiver answered 503."
+        handle = hooking.client.get_workflow_handle(delivery_workflow_id(row.id))
+        assert (await handle.result()) == {"state": "failed"}
+        await remember(handle, "webhook_failed")
         receiver.script = [answers(200)]
         with hooking.database.transaction() as session:
             again = webhooks.delivery(session, row.id)
             assert again is not None
-            again.state, again.started_at, again.run = webhooks.PENDING, None, 2
+            again.state, again.started_at, again.run = webhooks.PENDING, None, again.run + 1
         await hooking.starter().start_once()
         [row] = await hooking.ended(hook_id)
         assert (row.state, row.last_status) == ("delivered", 200)
@@ -379,3 +384,4 @@ async def test_temporal_away_loses_no_message(hooking: Hooking) -> None:
         assert len(receiver.got) == 1
         handle = hooking.client.get_workflow_handle(delivery_workflow_id(row.id))
         assert (await handle.result()) == {"state": "delivered"}
+        assert await remember(handle, "webhook_delivered") <= MAX_EVENTS
