@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Body, Query
-from pydantic import AwareDatetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.responses import Response
@@ -28,7 +27,7 @@ from tms_api.document_models import (
 )
 from tms_api.export_models import EXAMPLE_DOCUMENT, ExportPanel, RetryRequest
 from tms_api.exports import DocumentPath, Kind, KindPath, started, states_of
-from tms_api.posted import PostedDocument
+from tms_api.posted import PostedDocument, Since
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
 from tms_api.services import ApiServices, Services
@@ -100,7 +99,7 @@ def list_documents(
         ),
     ] = None,
     updated_since: Annotated[
-        AwareDatetime | None,
+        Since | None,
         Query(description="Only what changed at this time or later.", examples=["2026-11-20T00:00:00Z"]),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Documents on a page.")] = 50,
@@ -224,4 +223,5 @@ def _require_same(posted: Mapping[str, Any], kind: str, document_id: str) -> Non
 
 
 def _text(value: object) -> str:
-    return value[:TEXT_MAX] if isinstance(value, str) else ""
+    # PostgreSQL's texts hold no NUL; the document itself keeps it.
+    return value[:TEXT_MAX].replace("\x00", "") if isinstance(value, str) else ""

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Body, Path, Query
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from mapping.issues import Owner
@@ -28,6 +27,7 @@ from tms_api.export_models import (
     summary_view,
 )
 from tms_api.exporting import Accepted, require_export
+from tms_api.posted import Since
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
 from tms_api.services import ApiServices, Services
@@ -102,7 +102,7 @@ def list_exports(
         ),
     ] = None,
     updated_since: Annotated[
-        AwareDatetime | None,
+        Since | None,
         Query(description="Only what changed at this time or later.", examples=["2026-11-20T00:00:00Z"]),
     ] = None,
     sort: Annotated[

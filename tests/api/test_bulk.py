@@ -229,6 +229,7 @@ async def test_a_cursor_of_another_order_is_refused(world: World) -> None:
         {"sort": "updated", "cursor": "5"},
         {"cursor": "1700000000000000.5"},
         {"updated_since": "2026-11-20"},
+        {"updated_since": "0001-01-01T00:00:00+14:00"},
     ):
         answer = await world.http.get(BASE, params=params)
         assert answer.status_code == 422, params

@@ -46,6 +46,8 @@ async def test_what_cannot_be_exported_is_kept_with_its_reasons(world: World) ->
     assert (refused.status_code, refused.json()["code"]) == (422, "document_not_exportable")
     await world.http.put("/v1/companies/acme/mapping", json=MAPPING)
     assert (await world.http.get(ONE)).json()["issues"] == []
+    nul = await world.http.put(f"{BASE}/invoice/n", json={"kind": "invoice", "id": "n", "number": "a\x00b"})
+    assert (nul.status_code, nul.json()["number"], nul.json()["document"]["number"]) == (201, "ab", "a\x00b")
     unreadable = await world.http.put(f"{BASE}/invoice/x", json={"kind": "invoice", "id": "x", "total": 1})
     assert unreadable.status_code == 201
     assert unreadable.json()["issues"]
