@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.keys import SCOPES
@@ -153,6 +153,7 @@ async def test_too_many_requests(world: World) -> None:
     assert (await world.http.get("/healthz")).status_code == 200
 
 
+@settings(deadline=None)
 @given(gaps=st.lists(st.floats(0, 30), min_size=1, max_size=300), per_minute=st.integers(1, 100))
 def test_the_bucket_never_lets_more_through(gaps: list[float], per_minute: int) -> None:
     """In any minute at most the bucket and its refill pass, and waiting as told is enough."""

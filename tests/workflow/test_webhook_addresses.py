@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.webhook_addresses import AddressRefusedError, read_target, resolve
@@ -95,6 +95,7 @@ def test_localhost_is_for_development_only() -> None:
         read_target("http://tms.example.com/", allow_private=True)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_judged(text: str) -> None:
     """No text makes it stumble."""
