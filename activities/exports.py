@@ -16,7 +16,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, queue, waits
+from store import exports, queue, waits, webhooks
 from store.companies import lock_company
 from store.engine import Database
 from store.tables import Company, Export, Request
@@ -257,6 +257,7 @@ class ExportActivities:
             waits.set_waits(session, row, awaited(session, row, failure))
         elif state is ExportState.MAPPED:
             waits.end(session, row.id)
+        webhooks.tell_export(session, row, at=now, key=key)
 
 
 def failure_of(issues: list[Issue]) -> Failure:

@@ -154,11 +154,18 @@ def simulate(
 
 
 @keys.command("create")
-def keys_create(name: Annotated[str, typer.Argument(help="Who will use the key.")]) -> None:
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Who will use the key.")],
+    company: Annotated[str | None, typer.Option(help="The only company that it may see; default: all.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, export, configure or admin; may be repeated. Default: admin.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it runs out; default: never.")] = None,
+) -> None:
     """Make a key and show it, this once."""
-    from ops.keys import create_key  # noqa: PLC0415
+    from ops.keys import ADMIN, create_key  # noqa: PLC0415
 
-    made = create_key(_settings(), name)
+    made = create_key(_settings(), name, company=company, scopes=scope or [ADMIN], days=days)
     typer.echo(f"Key {made.id} for {name}; it is not shown again:", err=True)
     typer.echo(made.key)
 

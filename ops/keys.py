@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ops.database import open_database
@@ -17,6 +17,9 @@ from store.secrets import fingerprint, new_api_key
 from store.tables import ApiKey
 
 NAME_MAX = 100
+ADMIN = "admin"
+SCOPES = ("read", "export", "configure", ADMIN)
+"""As `tms_api.access.Scope`, which a command line should not have to load."""
 
 
 class NewKey(NamedTuple):
@@ -36,14 +39,36 @@ def checked_database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def create_key(settings: Settings, name: str) -> NewKey:
-    """Make a key and store its hash."""
+def create_key(
+    settings: Settings,
+    name: str,
+    *,
+    company: str | None = None,
+    scopes: Sequence[str] = (ADMIN,),
+    days: int | None = None,
+) -> NewKey:
+    """Make a key and store its hash; for one company or all, with these scopes, for ever or some days."""
     name = name.strip()
     if not 1 <= len(name) <= NAME_MAX:
         raise ProblemError(f"A key's name has 1 to {NAME_MAX} characters.")
+    if unknown := sorted(set(scopes) - set(SCOPES)):
+        raise ProblemError(f"There is no scope {unknown[0]!r}; choose from {', '.join(SCOPES)}.")
     made = NewKey(f"key_{secrets.token_hex(5)}", new_api_key())
+    now = datetime.now(UTC)
     with checked_database(settings) as database, database.transaction() as session:
-        session.add(ApiKey(id=made.id, name=name, key_hash=fingerprint(made.key), created_at=datetime.now(UTC)))
+        if company is not None and companies.company(session, company) is None:
+            raise ProblemError(f"There is no company {company}; connect it first.")
+        session.add(
+            ApiKey(
+                id=made.id,
+                name=name,
+                key_hash=fingerprint(made.key),
+                company_id=company,
+                scopes=" ".join(one for one in SCOPES if one in scopes),
+                created_at=now,
+                expires_at=now + timedelta(days=days) if days is not None else None,
+            )
+        )
     return made
 
 
@@ -54,9 +79,8 @@ def list_keys(settings: Settings) -> list[str]:
         if not found:
             return ["There are no keys yet; make one with: ./qbd keys create NAME"]
         return [
-            f"{key.id}  {key.created_at:%Y-%m-%d %H:%M}Z  "
-            + (f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active".ljust(18))
-            + f"  {key.name}"
+            f"{key.id}  {key.created_at:%Y-%m-%d %H:%M}Z  {_state(key, datetime.now(UTC)):18}  "
+            f"{key.company_id or 'all companies'}  {key.scopes.replace(' ', ',')}  {key.name}"
             for key in found
         ]
 
@@ -68,3 +92,11 @@ def revoke_key(settings: Settings, key_id: str) -> None:
         if key is None:
             raise ProblemError(f"There is no key {key_id}; see: ./qbd keys list")
         key.revoked_at = key.revoked_at or datetime.now(UTC)
+
+
+def _state(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d}"
+    if key.expires_at is None:
+        return "active"
+    return f"{'until' if key.expires_at > now else 'ran out'} {key.expires_at:%Y-%m-%d}"

@@ -80,7 +80,13 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     async def work() -> None:
         try:
             client = await wiring.connect_temporal(settings, runtime=wiring.metrics_runtime(settings))
-            await run(client, database, clock=around.clock)
+            await run(
+                client,
+                database,
+                clock=around.clock,
+                holder=wiring.holder_name(),
+                webhook_allow_private=settings.webhook_allow_private,
+            )
         except MissingSearchAttributesError as error:
             raise ProblemError(str(error)) from error
         finally:

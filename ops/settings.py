@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     list_sync_minutes: int = Field(
         60, ge=1, le=10_080, description="minutes after which QuickBooks' lists are asked for what changed"
     )
+    password_grace_minutes: int = Field(
+        60, ge=0, le=1440, description="minutes that a Web Connector's old password works after a change"
+    )
+    rate_limit_per_minute: int = Field(
+        6000, ge=0, le=1_000_000, description="requests that one API key may send in a minute; 0 for any number"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="`true` lets webhooks lead to private addresses and http://localhost; for development only"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )

@@ -162,6 +162,9 @@ def api_app(settings: Settings, database: Database, *, clock: Callable[[], datet
             public_soap_url=soap_url(settings),
             temporal_ui_url=workflow_links(settings, temporal_namespace()),
             registry=CollectorRegistry(),
+            password_grace_minutes=settings.password_grace_minutes,
+            rate_limit_per_minute=settings.rate_limit_per_minute,
+            webhook_allow_private=settings.webhook_allow_private,
         )
     )
 

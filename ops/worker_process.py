@@ -18,13 +18,18 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.exports import ExportActivities
 from activities.syncs import SyncActivities
+from activities.webhook_starter import WebhookStarter
+from activities.webhooks import WebhookActivities
 from store.engine import Database
-from workflows import search_attributes
+from workflows import search_attributes, webhook_contracts
 from workflows.contracts import TASK_QUEUE
 from workflows.export import QuickBooksExport
 from workflows.list_sync import QuickBooksListSync
+from workflows.webhook import WebhookDelivery
 
 ACTIVITY_THREADS = 16
+WEBHOOKS_AT_ONCE = 50
+"""Tries that wait for their receivers, without a thread each."""
 STOP_GRACE = timedelta(seconds=20)
 """Below a container's usual stop timeout of 30 s."""
 
@@ -48,10 +53,6 @@ def build_worker(
 ) -> Worker:
     """Wire the worker. A workflow file that imports what it should not is refused here (temporal.md 3)."""
     activities = ExportActivities(database, clock=clock, new_id=new_id)
-    policy = SandboxImportNotificationPolicy
-    restrictions = SandboxRestrictions.default.with_import_notification_policy(
-        policy.WARN_ON_DYNAMIC_IMPORT | policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
-    )
     return Worker(
         client,
         task_queue=task_queue,
@@ -65,9 +66,37 @@ def build_worker(
         activity_executor=ThreadPoolExecutor(ACTIVITY_THREADS),
         max_concurrent_local_activities=ACTIVITY_THREADS,
         max_concurrent_activities=ACTIVITY_THREADS,
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=_strict_sandbox(),
         graceful_shutdown_timeout=STOP_GRACE,
     )
+
+
+def build_webhook_worker(
+    client: Client,
+    database: Database,
+    *,
+    allow_private: bool,
+    task_queue: str = webhook_contracts.TASK_QUEUE,
+) -> Worker:
+    """Wire the worker of webhook messages; it has a queue and slots of its own, so exports never wait for receivers."""
+    activities = WebhookActivities(database, clock=now, allow_private=allow_private)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[WebhookDelivery],
+        activities=[activities.deliver, activities.give_up],
+        max_concurrent_activities=WEBHOOKS_AT_ONCE,
+        workflow_runner=_strict_sandbox(),
+        graceful_shutdown_timeout=STOP_GRACE,
+    )
+
+
+def _strict_sandbox() -> SandboxedWorkflowRunner:
+    policy = SandboxImportNotificationPolicy
+    restrictions = SandboxRestrictions.default.with_import_notification_policy(
+        policy.WARN_ON_DYNAMIC_IMPORT | policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+    )
+    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 async def check_search_attributes(client: Client) -> None:
@@ -84,12 +113,23 @@ async def check_search_attributes(client: Client) -> None:
         )
 
 
-async def run(client: Client, database: Database, *, clock: Callable[[], datetime] = now) -> None:
-    """Work until a signal asks to stop."""
+async def run(
+    client: Client,
+    database: Database,
+    *,
+    holder: str,
+    webhook_allow_private: bool,
+    clock: Callable[[], datetime] = now,
+) -> None:
+    """Work until a signal asks to stop; `holder` names this process among all that share the database."""
     await check_search_attributes(client)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with build_worker(client, database, clock=clock):
-        await stop.wait()
+    starter = WebhookStarter(database, client, clock=clock, holder=holder)
+    async with (
+        build_worker(client, database, clock=clock),
+        build_webhook_worker(client, database, allow_private=webhook_allow_private),
+    ):
+        await starter.run(stop)

@@ -27,7 +27,7 @@ from qbwc_bridge.rulings import (
 from qbwc_bridge.session import Limits, pause_after
 from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
 from qbxml.outcomes import Verdict, normalise_hresult
-from store import outbox, queue
+from store import outbox, queue, webhooks
 from store.companies import record_incident
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -226,7 +226,8 @@ class Answers:
             exchange.state = queue.ABANDONED
         wc.state = "refused"
         wc.last_error = f"{ruled.verdict.explanation} {ruled.verdict.next_step}"
-        owner.problem = problem_of(ruled.verdict, answer.message, self._clock())
+        problem = problem_of(ruled.verdict, answer.message, self._clock())
+        owner.problem = webhooks.noted_problem(session, owner, problem, at=self._clock())
         return True
 
     def _may_be_repeated(self, session: Session, exchange: MessageSet) -> bool:

@@ -22,8 +22,15 @@ from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
-from store import outbox, queue, secrets
-from store.companies import company, company_by_username, lock_company, record_incident, record_incident_once
+from store import outbox, queue, secrets, webhooks
+from store.companies import (
+    company,
+    company_by_username,
+    lock_company,
+    record_incident,
+    record_incident_once,
+    signs_in,
+)
 from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -78,7 +85,7 @@ class Dispatcher:
         now = self._clock()
         with self._database.transaction("authenticate") as session:
             owner = company_by_username(session, username)
-            if not secrets.password_matches(password, owner.password_hash if owner else None) or owner is None:
+            if not signs_in(owner, password, now=now) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
                 if owner is not None:
                     _note_wrong_password(session, owner, now)
@@ -166,7 +173,8 @@ class Dispatcher:
             owner = _company_of(session, wc)
             wc.state = "refused"
             wc.last_error = f"{verdict.explanation} {verdict.next_step}"
-            owner.problem = answers.problem_of(verdict, message, self._clock())
+            problem = answers.problem_of(verdict, message, self._clock())
+            owner.problem = webhooks.noted_problem(session, owner, problem, at=self._clock())
             return "done"
 
     def get_last_error(self, ticket: str) -> str:
@@ -335,13 +343,14 @@ class Dispatcher:
 
 
 def _note_wrong_password(session: Session, owner: Company, now: datetime) -> None:
-    owner.problem = {
+    problem = {
         "code": SIGN_IN_REFUSED,
         "cause": SIGN_IN_REFUSED_TEXT,
         "owner": "bookkeeper",
         "next_step": "Enter the password in the Web Connector's list again; if it is lost, make a new one.",
         "at": now.isoformat(),
     }
+    owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
     record_incident_once(
         session,
         company_id=owner.id,

@@ -10,7 +10,7 @@ from qbwc_bridge.guard import Binding, Judgement, OpenFile, judge_file
 from qbwc_bridge.list_entries import facts_of_company
 from qbwc_bridge.twins import Visit, twin_notice
 from qbxml.envelope import HostAndCompany, choose_version, parse_hcp
-from store import queue
+from store import queue, webhooks
 from store.companies import record_incident, record_incident_once
 from store.tables import Company, WebConnectorSession
 
@@ -60,7 +60,7 @@ def meet(
 def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement: Judgement, now: datetime) -> None:
     wc.guard_passed = False
     wc.last_error = judgement.text
-    owner.problem = {
+    problem = {
         "code": "wrong_company_file",
         "cause": judgement.text,
         "owner": "bookkeeper",
@@ -68,6 +68,7 @@ def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement
         "ask TMS.ai to bind the connection anew.",
         "at": now.isoformat(),
     }
+    owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
     record_incident(session, company_id=owner.id, at=now, code="wrong_company_file", text=judgement.text)
 
 

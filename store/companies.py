@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from store import secrets
 from store.tables import ApiKey, Company, Incident
 
 INCIDENT_TEXT_MAX = 2000
@@ -34,14 +35,38 @@ def company_by_username(session: Session, username: str) -> Company | None:
     return session.scalar(select(Company).where(Company.username == username))
 
 
-def companies(session: Session, *, after: str = "", limit: int = 100) -> Sequence[Company]:
-    """List companies by id, at most `limit`, those behind `after`."""
-    return session.scalars(select(Company).where(Company.id > after).order_by(Company.id).limit(limit)).all()
+def signs_in(owner: Company | None, password: str, *, now: datetime) -> bool:
+    """Say whether the password is this company's, or the one before it within its grace time.
+
+    Both are always compared, so the time of the answer tells nothing; an unknown user takes as long as a known one.
+    """
+    current = secrets.password_matches(password, owner.password_hash if owner else None)
+    previous = secrets.password_matches(password, owner.previous_password_hash if owner else None)
+    is_in_grace = owner is not None and (owner.previous_password_until or now) > now
+    return current | (previous & is_in_grace)
 
 
-def api_key(session: Session, key_hash: str) -> ApiKey | None:
-    """Find a key that was not revoked, by its hash."""
-    return session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None)))
+def renew_password(owner: Company, password_hash: str, *, old_until: datetime | None) -> None:
+    """Put a new password in place; the old one goes on until `old_until`, or ends now when that is None."""
+    owner.previous_password_hash = owner.password_hash if old_until is not None else None
+    owner.previous_password_until = old_until
+    owner.password_hash = password_hash
+
+
+def companies(session: Session, *, after: str = "", limit: int = 100, only: str | None = None) -> Sequence[Company]:
+    """List companies by id, at most `limit`, those behind `after`; with `only`, at most that one."""
+    query = select(Company).where(Company.id > after)
+    if only is not None:
+        query = query.where(Company.id == only)
+    return session.scalars(query.order_by(Company.id).limit(limit)).all()
+
+
+def api_key(session: Session, key_hash: str, *, now: datetime) -> ApiKey | None:
+    """Find a key that was neither revoked nor has run out, by its hash."""
+    found = session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None)))
+    if found is None or (found.expires_at is not None and found.expires_at <= now):
+        return None
+    return found
 
 
 def api_keys(session: Session) -> Sequence[ApiKey]:
@@ -75,3 +100,9 @@ def mapping_sections(session: Session, section: str, *, besides: str, limit: int
     """Give one section of the mappings of the companies that were connected last, without reading the rest."""
     query = select(Company.mapping[section]).where(Company.id != besides).order_by(Company.created_at.desc())
     return [part for part in session.scalars(query.limit(limit)) if isinstance(part, dict)]
+
+
+def last_incident_at(session: Session, company_id: str, code: str) -> datetime | None:
+    """Give when an incident of this kind happened last."""
+    query = select(Incident.at).where(Incident.company_id == company_id, Incident.code == code)
+    return session.scalar(query.order_by(Incident.id.desc()).limit(1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from store.tables import Export, RefNumber, TimelineEntry
@@ -80,10 +80,43 @@ class ExportFilter:
     kind: str | None = None
     number: str | None = None
     owner: str | None = None
+    code: str | None = None
+    """Code of the failure."""
+    without_code: str | None = None
+    updated_since: datetime | None = None
+    text: str | None = None
+    """Part of a number, here or in QuickBooks, of a document's id, or of the customer's or carrier's name."""
 
 
 def list_exports(session: Session, wanted: ExportFilter, *, before_id: int | None, limit: int) -> Sequence[Export]:
     """List exports, newest first; `before_id` is the last id of the page before."""
+    query = _matching(wanted)
+    if before_id is not None:
+        query = query.where(Export.id < before_id)
+    return session.scalars(query.order_by(Export.id.desc()).limit(limit)).all()
+
+
+def list_by_change(
+    session: Session, wanted: ExportFilter, *, after: tuple[datetime, int] | None, limit: int
+) -> Sequence[Export]:
+    """List exports by their last change, oldest first; `after` is the last one of the page before.
+
+    One that changes meanwhile comes again at its new place, so whoever follows the cursor misses no change.
+    """
+    query = _matching(wanted)
+    if after is not None:
+        at, export_id = after
+        query = query.where(or_(Export.updated_at > at, and_(Export.updated_at == at, Export.id > export_id)))
+    return session.scalars(query.order_by(Export.updated_at, Export.id).limit(limit)).all()
+
+
+def list_by_age(session: Session, wanted: ExportFilter, *, after_id: int, limit: int) -> Sequence[Export]:
+    """List exports, oldest first; `after_id` is the last id of the page before, or 0."""
+    query = _matching(wanted).where(Export.id > after_id)
+    return session.scalars(query.order_by(Export.id).limit(limit)).all()
+
+
+def _matching(wanted: ExportFilter) -> Select[Export]:
     query = select(Export).where(Export.company_id == wanted.company_id)
     if wanted.states is not None:
         query = query.where(Export.state.in_(wanted.states))
@@ -93,9 +126,28 @@ def list_exports(session: Session, wanted: ExportFilter, *, before_id: int | Non
         query = query.where(Export.number == wanted.number)
     if wanted.owner:
         query = query.where(Export.owner == wanted.owner)
-    if before_id is not None:
-        query = query.where(Export.id < before_id)
-    return session.scalars(query.order_by(Export.id.desc()).limit(limit)).all()
+    if wanted.code:
+        query = query.where(Export.error["code"].as_string() == wanted.code)
+    if wanted.without_code:
+        query = query.where(func.coalesce(Export.error["code"].as_string(), "") != wanted.without_code)
+    if wanted.updated_since is not None:
+        query = query.where(Export.updated_at >= wanted.updated_since)
+    if wanted.text:
+        query = query.where(
+            or_(
+                *(
+                    field.icontains(wanted.text, autoescape=True)
+                    for field in (
+                        Export.number,
+                        Export.ref_number,
+                        Export.document_id,
+                        Export.document["customer"]["name"].as_string(),
+                        Export.document["carrier"]["name"].as_string(),
+                    )
+                )
+            )
+        )
+    return query
 
 
 def count_by_state(session: Session, company_id: str) -> dict[str, int]:

@@ -53,6 +53,9 @@ class Company(Base):
     name: Mapped[str] = mapped_column(String(200))
     username: Mapped[str] = mapped_column(String(64), unique=True)
     password_hash: Mapped[str] = mapped_column(String(200))
+    previous_password_hash: Mapped[str | None] = mapped_column(String(200))
+    previous_password_until: Mapped[datetime | None]
+    """Until then the password before the last change signs in, too."""
     quickbooks_release: Mapped[str] = mapped_column(String(20))
     country: Mapped[str] = mapped_column(String(2))
     run_every_minutes: Mapped[int]
@@ -89,7 +92,12 @@ class ApiKey(Base):
     id: Mapped[str] = mapped_column(String(20), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    company_id: Mapped[str | None] = mapped_column(String(64))
+    """The only company that the key may see; None: all of them."""
+    scopes: Mapped[str] = mapped_column(String(100), default="admin", server_default="admin")
+    """What it may do, separated by spaces: read, export, configure, admin."""
     created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
 

@@ -8,8 +8,24 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tms_api import companies, connections, exports, external_items, health, mappings, problems, suggestions
+from tms_api import (
+    bulk,
+    companies,
+    connections,
+    description,
+    documents,
+    exports,
+    external_items,
+    health,
+    mappings,
+    problems,
+    suggestions,
+    webhooks,
+)
+from tms_api.access import RateLimiter
 from tms_api.auto_retry import AutoRetry
+from tms_api.examples import add_examples
+from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
 
@@ -25,14 +41,11 @@ DESCRIPTION = (
 
 class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Describe the API, with the form of its problems."""
+        """Describe the API, with what all routes share."""
         if self.openapi_schema is None:
             schema = super().openapi()
-            problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            shared = problem.pop("$defs", {})
-            components = schema.setdefault("components", {}).setdefault("schemas", {})
-            components |= {name: part for name, part in shared.items() if name not in components}
-            components["Problem"] = problem
+            description.complete(schema)
+            add_examples(schema)
             self.openapi_schema = schema
         return self.openapi_schema
 
@@ -62,16 +75,22 @@ def build_app(services: ApiServices) -> FastAPI:
     )
     app.state.services = services
     app.state.auto_retry = AutoRetry(services)
+    app.state.limiter = RateLimiter(services.rate_limit_per_minute, services.clock)
     problems.install(app)
     for router in (
         companies.router,
+        companies.releases_router,
         connections.router,
         external_items.router,
         suggestions.router,
         mappings.router,
+        bulk.router,
         exports.router,
+        documents.router,
+        webhooks.router,
         health.router,
     ):
         app.include_router(router)
     app.add_middleware(Observer, registry=services.registry)
+    app.add_middleware(SecurityHeaders)
     return app

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import secrets as random
 import uuid
+from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Body, Path, Query, Request
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from mapping.issues import Issue
 from mapping.rules import CompanyMapping, RefNumberRule
 from store import companies, list_syncs, queue, secrets
 from store.tables import Company
+from tms_api.access import company_not_found
 from tms_api.company_models import (
     CompanyChanges,
     CompanyId,
@@ -22,12 +25,19 @@ from tms_api.company_models import (
     CompanyView,
     NewCompany,
     NewCompanyView,
+    NewIdsView,
+    PasswordRequest,
     PasswordView,
+    ReleaseList,
+    StepList,
     company_view,
+    release_list,
 )
+from tms_api.connect_steps import Step, connect_steps, new_ids_steps, password_steps
 from tms_api.list_models import lists_view
 from tms_api.problems import ProblemError, documented
-from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
+from tms_api.releases import ReleaseRefusedError, read_release
+from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute, caller_of
 from tms_api.services import ApiServices, Services
 
 USERNAME_LENGTH_MAX = 64
@@ -43,12 +53,20 @@ router = APIRouter(
     responses=documented(400, 401, 404, 413, 422, 500, 503),
 )
 
+releases_router = APIRouter(
+    prefix="/v1/releases",
+    tags=["companies"],
+    route_class=KeyedRoute,
+    dependencies=[SHOWN_IN_OPENAPI],
+    responses=documented(401, 500, 503),
+)
+
 
 def require_company(session: Session, company_id: str, *, lock: bool = False) -> Company:
     """Find the company or end the request with 404; `lock` keeps others from changing it meanwhile."""
     row = session.get(Company, company_id, with_for_update=True) if lock else companies.company(session, company_id)
     if row is None:
-        raise ProblemError(404, "company_not_found", "There is no company with this id.")
+        raise company_not_found()
     return row
 
 
@@ -62,7 +80,7 @@ def connect_company(body: NewCompany, services: Services, request: Request, resp
         name=body.name,
         username=username_for(company_id),
         password_hash=secrets.hash_password(password),
-        quickbooks_release=body.quickbooks_release,
+        quickbooks_release=_accepted_release(body.quickbooks_release, services),
         country=body.country,
         run_every_minutes=body.run_every_minutes,
         owner_id=_new_guid(),
@@ -84,7 +102,7 @@ def connect_company(body: NewCompany, services: Services, request: Request, resp
         raise _exists() from error
     response.headers.update(SHOWN_ONCE)
     response.headers["Location"] = str(request.url_for("get_company", company=company_id))
-    return NewCompanyView(**dict(view), password=password)
+    return NewCompanyView(**dict(view), password=password, steps=_steps(row, services))
 
 
 @router.get("")
@@ -98,7 +116,8 @@ def list_companies(
 ) -> CompanyList:
     """List the companies, by id."""
     with services.database.transaction() as session:
-        rows = companies.companies(session, after=cursor or "", limit=limit + 1)
+        only = caller_of(request).company_id
+        rows = companies.companies(session, after=cursor or "", limit=limit + 1, only=only)
         items = [_view(session, row, services, request) for row in rows[:limit]]
     return CompanyList(items=items, cursor=items[-1].id if len(rows) > limit else None)
 
@@ -116,7 +135,7 @@ def change_company(company: CompanyPath, body: CompanyChanges, services: Service
     with services.database.transaction() as session:
         row = require_company(session, company, lock=True)
         for name, value in body.model_dump(exclude_none=True).items():
-            setattr(row, name, value)
+            setattr(row, name, _accepted_release(value, services) if name == "quickbooks_release" else value)
         session.flush()
         return _view(session, row, services, request)
 
@@ -135,16 +154,66 @@ def get_qwc(company: CompanyPath, services: Services) -> Response:
     return Response(text.encode(), media_type="application/xml", headers=disposition)
 
 
+@router.get("/{company}/steps")
+def get_steps(company: CompanyPath, services: Services) -> StepList:
+    """Show the steps that connect QuickBooks, in order, with the words of its dialogs."""
+    with services.database.transaction() as session:
+        return StepList(steps=_steps(require_company(session, company), services))
+
+
 @router.post("/{company}/password")
-def renew_password(company: CompanyPath, services: Services, response: Response) -> PasswordView:
-    """Make a new password for the Web Connector; the old one ends at once."""
+def renew_password(
+    company: CompanyPath,
+    services: Services,
+    response: Response,
+    body: Annotated[PasswordRequest | None, Body()] = None,
+) -> PasswordView:
+    """Make a new password for the Web Connector. The old one works for a grace time, so that nothing stops."""
+    grace = body.grace_minutes if body is not None else None
+    minutes = services.password_grace_minutes if grace is None else grace
+    old_until = services.clock() + timedelta(minutes=minutes) if minutes else None
     password = secrets.new_password()
     with services.database.transaction() as session:
         row = require_company(session, company, lock=True)
-        row.password_hash = secrets.hash_password(password)
+        companies.renew_password(row, secrets.hash_password(password), old_until=old_until)
         username = row.username
     response.headers.update(SHOWN_ONCE)
-    return PasswordView(id=company, username=username, password=password)
+    return PasswordView(
+        id=company,
+        username=username,
+        password=password,
+        old_password_valid_until=old_until,
+        steps=password_steps(username=username, grace_minutes=minutes),
+    )
+
+
+@router.post("/{company}/rotate-ids")
+def rotate_ids(company: CompanyPath, services: Services, request: Request) -> NewIdsView:
+    """Make a new OwnerID and FileID: the mend for QBWC1039. The .qwc file has to be added again."""
+    with services.database.transaction() as session:
+        row = require_company(session, company, lock=True)
+        # Both: a file that has the old pair only would otherwise count as a foreign one.
+        row.owner_id, row.file_id = _new_guid(), _new_guid()
+        companies.record_incident(
+            session,
+            company_id=row.id,
+            at=services.clock(),
+            code="ids_rotated",
+            text="New ids were made. Add the new .qwc file to the Web Connector.",
+        )
+        return NewIdsView(
+            id=row.id,
+            owner_id=row.owner_id,
+            file_id=row.file_id,
+            qwc_url=str(request.url_for("get_qwc", company=row.id)),
+            steps=new_ids_steps(username=row.username, run_every_minutes=row.run_every_minutes),
+        )
+
+
+@releases_router.get("")
+def list_releases(services: Services) -> ReleaseList:
+    """List the releases of QuickBooks Desktop: which can be connected, and why others cannot."""
+    return release_list(services.clock().date())
 
 
 def username_for(company_id: str) -> str:
@@ -154,6 +223,29 @@ def username_for(company_id: str) -> str:
         return name
     digest = hashlib.sha256(company_id.encode()).hexdigest()[:12]
     return f"{name[: USERNAME_LENGTH_MAX - 13]}-{digest}"
+
+
+def _accepted_release(text: str, services: ApiServices) -> str:
+    try:
+        return read_release(text, today=services.clock().date()).text
+    except ReleaseRefusedError as error:
+        issue = Issue(
+            code="release_refused",
+            path="quickbooks_release",
+            message=f"`quickbooks_release` cannot be used: {error}.",
+            next_step="Choose a release from /v1/releases; upgrade QuickBooks if the PC has none of them.",
+        )
+        detail = "This release of QuickBooks cannot be connected; the reason is in `issues`."
+        raise ProblemError(422, "release_refused", detail, issues=[issue]) from error
+
+
+def _steps(row: Company, services: ApiServices) -> list[Step]:
+    return connect_steps(
+        username=row.username,
+        soap_url=services.public_soap_url,
+        run_every_minutes=row.run_every_minutes,
+        quickbooks_release=row.quickbooks_release,
+    )
 
 
 def _exists() -> ProblemError:
@@ -174,6 +266,7 @@ def _view(session: Session, row: Company, services: ApiServices, request: Reques
             list_syncs.company_sync(session, row.id),
             {one.kind: one for one in list_syncs.list_syncs(session, row.id)},
         ),
+        wrong_password_at=companies.last_incident_at(session, row.id, "wrong_password"),
         qwc_url=str(request.url_for("get_qwc", company=row.id)),
         soap_url=services.public_soap_url,
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from mapping.rules import RefNumberRule
 from store.tables import Company
+from tms_api.connect_steps import Step
+from tms_api.connection import ConnectionState, diagnose
 from tms_api.list_models import ListsView
-from tms_api.releases import note_on, read_release
-
-STALE_AFTER_INTERVALS = 3
-"""A PC that sleeps over lunch is no news; three missed polls are."""
+from tms_api.releases import note_on, selectable
 
 
 def _not_dots(company_id: str) -> str:
@@ -40,7 +38,7 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_one_line)
 ]
 CompanyFile = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), BeforeValidator(_one_line)]
-ReleaseText = Annotated[str, AfterValidator(lambda text: read_release(text).text)]
+ReleaseText = Annotated[str, StringConstraints(max_length=100), BeforeValidator(_one_line)]
 Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
 
 
@@ -66,6 +64,9 @@ class CompanyChanges(_Model):
 
     name: Name | None = Field(default=None, description="New name.")
     paused: bool | None = Field(default=None, strict=True, description="Whether the Web Connector gets no work.")
+    quickbooks_release: ReleaseText | None = Field(
+        default=None, description="New release, after QuickBooks was upgraded.", examples=["Enterprise 24.0"]
+    )
     run_every_minutes: Minutes | None = Field(
         default=None, description="New interval; download the .qwc file again to apply it on the PC."
     )
@@ -78,16 +79,6 @@ class CompanyChanges(_Model):
     auto_retry: bool | None = Field(
         default=None, strict=True, description="Whether saving a mapping exports again what waited for it."
     )
-
-
-class ConnectionState(StrEnum):
-    """How the Web Connector of a company fares."""
-
-    WAITING = "waiting_for_first_contact"
-    CONNECTED = "connected"
-    STALE = "stale"
-    REFUSED = "refused"
-    PAUSED = "paused"
 
 
 class QuickBooksView(BaseModel):
@@ -103,6 +94,10 @@ class ConnectionView(BaseModel):
     """The connection to the Web Connector."""
 
     state: ConnectionState = Field(description="`stale`: not seen for three intervals; `refused`: see `problem`.")
+    reason: str = Field(
+        description="Why it is so, in one sentence.", examples=["The Web Connector of this company has never called."]
+    )
+    next_step: str | None = Field(description="What somebody does now; null: nothing.")
     last_seen_at: datetime | None = Field(description="Last call of the Web Connector.")
     last_success_at: datetime | None = Field(description="Last transaction that QuickBooks took.")
     web_connector_version: str | None = Field(description="Version of the Web Connector.")
@@ -140,9 +135,12 @@ class CompanyView(BaseModel):
 
 
 class NewCompanyView(CompanyView):
-    """A company just connected, with its password."""
+    """A company just connected, with its password and what to do next."""
 
-    password: str = Field(description="Password for the Web Connector: shown here and never again.")
+    password: str | None = Field(
+        description="Password for the Web Connector: shown here and never again; null in a repeated answer."
+    )
+    steps: list[Step] = Field(description="What the user does now, in order.")
 
 
 class PasswordView(BaseModel):
@@ -150,7 +148,53 @@ class PasswordView(BaseModel):
 
     id: str = Field(description="Company.")
     username: str = Field(description="Name with which the Web Connector signs in.")
-    password: str = Field(description="New password: shown here and never again. The old one no longer works.")
+    password: str | None = Field(description="New password: shown here and never again; null in a repeated answer.")
+    old_password_valid_until: datetime | None = Field(
+        description="Until then the old password works, too; null: ended."
+    )
+    steps: list[Step] = Field(description="What the user does now, in order.")
+
+
+class PasswordRequest(_Model):
+    """How to change the password."""
+
+    grace_minutes: Annotated[int, Field(strict=True, ge=0, le=1440)] | None = Field(
+        default=None,
+        description="How long the old password works, too; 0 ends it at once, null: as this service is set up.",
+        examples=[60],
+    )
+
+
+class NewIdsView(BaseModel):
+    """A company with a new pair of ids."""
+
+    id: str = Field(description="Company.")
+    owner_id: str = Field(description="New OwnerID.", examples=["{57F3B9B6-86F1-4FCC-B1FF-966DE1813D20}"])
+    file_id: str = Field(description="New FileID.", examples=["{90A44FB5-33D9-4815-AC85-BC87A7E7D1EB}"])
+    qwc_url: str = Field(description="Where the new .qwc file is.")
+    steps: list[Step] = Field(description="What the user does now, in order.")
+
+
+class StepList(BaseModel):
+    """The steps that connect QuickBooks."""
+
+    steps: list[Step] = Field(description="In order.")
+
+
+class ReleaseView(BaseModel):
+    """A release of QuickBooks Desktop."""
+
+    release: str = Field(description="What `quickbooks_release` takes.", examples=["Enterprise 24.0"])
+    name: str = Field(description="Its full name.", examples=["QuickBooks Desktop Enterprise 24.0"])
+    can_be_chosen: bool = Field(description="Whether it can be connected.")
+    supported_until: date | None = Field(description="Last day of Intuit's support; null: no end was announced.")
+    reason: str | None = Field(description="Why it cannot be chosen.")
+
+
+class ReleaseList(BaseModel):
+    """The releases for a drop-down, newest first. A newer one that is not in it is accepted with a note."""
+
+    items: list[ReleaseView] = Field(description="Releases.")
 
 
 class CompanyList(BaseModel):
@@ -160,19 +204,6 @@ class CompanyList(BaseModel):
     cursor: str | None = Field(description="Send it to get the next page; null on the last one.")
 
 
-def connection_state(company: Company, now: datetime) -> ConnectionState:
-    """Say how the connection fares; a pause and a refusal count before the clock."""
-    if company.paused:
-        return ConnectionState.PAUSED
-    if company.problem is not None:
-        return ConnectionState.REFUSED
-    if company.last_seen_at is None:
-        return ConnectionState.WAITING
-    if now - company.last_seen_at > STALE_AFTER_INTERVALS * timedelta(minutes=company.run_every_minutes):
-        return ConnectionState.STALE
-    return ConnectionState.CONNECTED
-
-
 def company_view(
     company: Company,
     *,
@@ -180,11 +211,13 @@ def company_view(
     waiting: int,
     in_flight: int,
     lists: ListsView,
+    wrong_password_at: datetime | None,
     qwc_url: str,
     soap_url: str,
 ) -> CompanyView:
     """Show a company."""
-    note = note_on(company.quickbooks_release)
+    note = note_on(company.quickbooks_release, today=now.date())
+    found = diagnose(company, now, soap_url=soap_url, wrong_password_at=wrong_password_at)
     return CompanyView(
         id=company.id,
         name=company.name,
@@ -199,7 +232,9 @@ def company_view(
         qwc_url=qwc_url,
         soap_url=soap_url,
         connection=ConnectionView(
-            state=connection_state(company, now),
+            state=found.state,
+            reason=found.reason,
+            next_step=found.next_step,
             last_seen_at=company.last_seen_at,
             last_success_at=company.last_success_at,
             web_connector_version=company.web_connector_version,
@@ -215,4 +250,20 @@ def company_view(
         queue=QueueView(waiting=waiting, in_flight=in_flight),
         notes=[note] if note else [],
         created_at=company.created_at,
+    )
+
+
+def release_list(today: date) -> ReleaseList:
+    """Show the table of releases."""
+    return ReleaseList(
+        items=[
+            ReleaseView(
+                release=release.text,
+                name=release.name,
+                can_be_chosen=reason is None,
+                supported_until=release.supported_until,
+                reason=reason,
+            )
+            for release, reason in selectable(today=today)
+        ]
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mapping.issues import Change, Issue
 from store.tables import Company, Export, TimelineEntry
-from tms_api.company_models import ConnectionState, connection_state
+from tms_api.connection import ConnectionState, connection_state
 from tms_api.posted import PostedDocument
 from workflows.contracts import ExportState, export_workflow_id
 

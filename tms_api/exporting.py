@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import to_thread
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,12 +19,12 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, outbox, queue
+from store import exports, outbox, queue, webhooks
 from store.tables import Company, Export
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
 from tms_api.problems import ProblemError
-from tms_api.services import ApiServices
+from tms_api.services import ApiServices, ExportNotRunningError, TemporalUnreachableError
 from workflows.contracts import (
     ACCEPTED,
     OUTCOME_UNKNOWN,
@@ -113,6 +114,22 @@ def check_cancel(services: ApiServices, company_id: str, kind: str, document_id:
     return export_workflow_id(company_id, kind, document_id)
 
 
+async def cancel(services: ApiServices, company: str, kind: str, document_id: str, *, reason: str) -> None:
+    """Ask an export to end before it is sent; raises `ProblemError` when it is too late."""
+    workflow_id = await to_thread.run_sync(check_cancel, services, company, kind, document_id)
+    is_ended = await to_thread.run_sync(end_unstarted, services, company, kind, document_id)
+    try:
+        # Asked even then: a relay that died may have started it without being able to say so.
+        await services.exporter.cancel(workflow_id, reason)
+    except ExportNotRunningError as error:
+        if not is_ended:
+            detail = "The export has ended, or is just being started; look at it again in a moment."
+            raise ProblemError(409, "not_running", detail) from error
+    except TemporalUnreachableError:
+        if not is_ended:
+            raise
+
+
 def require_export(session: Session, company_id: str, kind: str, document_id: str, *, lock: bool = False) -> Export:
     """Find the export or end the request with 404."""
     row = exports.find_export(session, company_id, kind, document_id)
@@ -135,6 +152,7 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
         row.state = ExportState.CANCELLED
         row.detail = "Taken back before it was started"
         row.updated_at = now
+        webhooks.tell_export(session, row, at=now, key=f"unstarted/{now.isoformat()}")
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from anyio import to_thread
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from mapping.issues import Owner
 from store import exports
 from store.exports import ExportFilter
+from store.tables import Export
 from tms_api import exporting
 from tms_api.companies import CompanyPath, require_company
 from tms_api.export_models import (
@@ -26,11 +28,14 @@ from tms_api.export_models import (
     summary_view,
 )
 from tms_api.exporting import require_export
+from tms_api.posted import Since
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
-from tms_api.services import ApiServices, ExportNotRunningError, Services, TemporalUnreachableError
+from tms_api.services import ApiServices, Services
 from workflows.contracts import ExportState
 
+CURSOR_PATTERN = r"^([0-9]{1,16}\.)?[0-9]{1,18}$"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DOCUMENT_KEY_PATTERN = r"^[A-Za-z0-9_.\-]+$"
 
 Kind = Literal["invoice", "carrier_bill"]
@@ -65,7 +70,7 @@ async def create_export(company: CompanyPath, body: NewExport, services: Service
     )
     if not accepted.is_new:
         response.status_code = 200
-    return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
+    return await to_thread.run_sync(panel_of, services, company, accepted.kind, accepted.document_id)
 
 
 @router.post("/preview")
@@ -85,30 +90,60 @@ def list_exports(
         str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only this number, as the TMS has it.")
     ] = None,
     owner: Annotated[Owner | None, Query(description="Only failures that this owner can mend.")] = None,
+    code: Annotated[
+        str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only failures with this code.")
+    ] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            pattern=r"^[^\x00]*$",
+            description="Part of a number, of a document's id, or of the customer's or carrier's name.",
+            examples=["cafe rio"],
+        ),
+    ] = None,
+    updated_since: Annotated[
+        Since | None,
+        Query(description="Only what changed at this time or later.", examples=["2026-11-20T00:00:00Z"]),
+    ] = None,
+    sort: Annotated[
+        Literal["-created", "updated"],
+        Query(description="`-created`: newest first. `updated`: by last change, oldest first, to follow changes."),
+    ] = "-created",
     limit: Annotated[int, Query(ge=1, le=200, description="Exports on a page.")] = 50,
-    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="From the page before.")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="From the page before.")] = None,
 ) -> ExportList:
-    """List exports, newest first."""
+    """List exports, a page at a time. The order is stable: following the cursor gives each one once."""
     wanted = ExportFilter(
         company_id=company,
-        states=_states(state, status),
+        states=states_of(state, status),
         kind=kind,
         number=number,
         owner=owner,
+        code=code,
+        text=q,
+        updated_since=updated_since,
     )
+    at, _, last_id = (cursor or "").rpartition(".")
+    if cursor and (sort == "updated") != bool(at):
+        raise ProblemError(422, "cursor_invalid", "This cursor comes from a list in another order.")
     with services.database.transaction() as session:
         company_row = require_company(session, company)
-        before_id = int(cursor) if cursor else None
-        rows = exports.list_exports(session, wanted, before_id=before_id, limit=limit + 1)
+        if sort == "updated":
+            after = (EPOCH + timedelta(microseconds=int(at)), int(last_id)) if at else None
+            rows = exports.list_by_change(session, wanted, after=after, limit=limit + 1)
+        else:
+            before_id = int(last_id) if last_id else None
+            rows = exports.list_exports(session, wanted, before_id=before_id, limit=limit + 1)
     now = services.clock()
     items = [summary_view(row, company_row, now=now, soap_url=services.public_soap_url) for row in rows[:limit]]
-    return ExportList(items=items, cursor=str(rows[limit - 1].id) if len(rows) > limit else None)
+    return ExportList(items=items, cursor=_cursor(rows[limit - 1], sort) if len(rows) > limit else None)
 
 
 @router.get("/{kind}/{document_id}")
 def get_export(company: CompanyPath, kind: KindPath, document_id: DocumentPath, services: Services) -> ExportPanel:
     """Show the Data Panel of one export."""
-    return _panel(services, company, kind, document_id)
+    return panel_of(services, company, kind, document_id)
 
 
 @router.post("/{kind}/{document_id}/retry", status_code=202, responses=documented(409))
@@ -124,7 +159,7 @@ async def retry_export(
     accepted = await to_thread.run_sync(
         lambda: exporting.prepare_retry(services, company, kind, document_id, confirmed_absent=confirmed)
     )
-    return await to_thread.run_sync(_panel, services, company, accepted.kind, accepted.document_id)
+    return await to_thread.run_sync(panel_of, services, company, accepted.kind, accepted.document_id)
 
 
 @router.post("/{kind}/{document_id}/confirm", status_code=202, responses=documented(409))
@@ -138,7 +173,7 @@ def confirm_export(
     """Say that the transaction of a Failed export is in QuickBooks: it becomes Successful and is not sent again."""
     txn_id = body.txn_id if body else None
     exporting.confirm_present(services, company, kind, document_id, txn_id=txn_id)
-    return _panel(services, company, kind, document_id)
+    return panel_of(services, company, kind, document_id)
 
 
 @router.post("/{kind}/{document_id}/cancel", status_code=202, responses=documented(409))
@@ -150,23 +185,12 @@ async def cancel_export(
     body: Annotated[CancelRequest | None, Body()] = None,
 ) -> ExportPanel:
     """Ask an export to end before it is sent. The state says whether it was in time."""
-    workflow_id = await to_thread.run_sync(exporting.check_cancel, services, company, kind, document_id)
-    is_ended = await to_thread.run_sync(exporting.end_unstarted, services, company, kind, document_id)
-    try:
-        # Asked even then: a relay that died may have started it without being able to say so.
-        await services.exporter.cancel(workflow_id, body.reason if body else "")
-    except ExportNotRunningError as error:
-        if not is_ended:
-            raise ProblemError(
-                409, "not_running", "The export has ended, or is just being started; look at it again in a moment."
-            ) from error
-    except TemporalUnreachableError:
-        if not is_ended:
-            raise
-    return await to_thread.run_sync(_panel, services, company, kind, document_id)
+    await exporting.cancel(services, company, kind, document_id, reason=body.reason if body else "")
+    return await to_thread.run_sync(panel_of, services, company, kind, document_id)
 
 
-def _panel(services: ApiServices, company: str, kind: str, document_id: str) -> ExportPanel:
+def panel_of(services: ApiServices, company: str, kind: str, document_id: str) -> ExportPanel:
+    """Show the Data Panel of one export."""
     with services.database.transaction() as session:
         company_row = require_company(session, company)
         row = require_export(session, company, kind, document_id)
@@ -181,7 +205,14 @@ def _panel(services: ApiServices, company: str, kind: str, document_id: str) -> 
     )
 
 
-def _states(state: ExportState | None, status: Status | None) -> list[str] | None:
+def _cursor(row: Export, sort: str) -> str:
+    if sort == "updated":
+        return f"{(row.updated_at - EPOCH) // timedelta(microseconds=1)}.{row.id}"
+    return str(row.id)
+
+
+def states_of(state: ExportState | None, status: str | None) -> list[str] | None:
+    """Give the states that a filter by state and status leaves; None means any."""
     if state is None and status is None:
         return None
     return [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -39,6 +40,15 @@ def _storable(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is outside the calendar") from None
+
+
+Since = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time with its zone, as a filter takes it."""
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
 PostedDocument = Annotated[JsonObject, Describes(Document)]
 PostedMapping = Annotated[JsonObject, Describes(CompanyMapping)]

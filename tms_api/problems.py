@@ -59,16 +59,21 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
+def view_of(error: ProblemError) -> Problem:
+    """Give the problem as it is written."""
+    return Problem(
+        type=f"urn:tms-quickbooks:problem:{error.code}",
+        code=error.code,
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.detail,
+        issues=error.issues,
+    )
+
+
 def problem_response(error: ProblemError) -> Response:
     """Write the problem. ASCII only: a request may hold half a surrogate pair, and the answer may quote it."""
-    problem = {
-        "type": f"urn:tms-quickbooks:problem:{error.code}",
-        "code": error.code,
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.detail,
-        "issues": [issue.model_dump() for issue in error.issues],
-    }
+    problem = view_of(error).model_dump()
     return Response(json.dumps(problem), status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
@@ -90,7 +95,7 @@ def install(app: FastAPI) -> None:
     """Turn every exception that has a meaning into its problem."""
 
     async def on_problem(request: Request, error: Exception) -> Response:
-        problem = _problem_of(error)
+        problem = problem_of(error)
         setattr(request.state, STATE_KEY, problem.code)
         return problem_response(problem)
 
@@ -106,7 +111,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, on_problem)
 
 
-def _problem_of(error: Exception) -> ProblemError:
+def problem_of(error: Exception) -> ProblemError:
+    """Give the problem that an exception with a meaning stands for."""
     match error:
         case ProblemError():
             return error

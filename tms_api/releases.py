@@ -6,13 +6,15 @@ get no mends, so a problem there could not be solved.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-OLDEST_YEAR = 2024
-"""2023 and Enterprise 23.0 lost their connected services on 2026-05-31."""
-NEWEST_KNOWN_YEAR = 2024
 RELEASE_LENGTH_MAX = 20
+WARN_BEFORE = dt.timedelta(days=180)
+"""A new release of QuickBooks is bought and installed within that time."""
+ENTERPRISE = "enterprise"
 
 _RELEASE = re.compile(
     r"(?:intuit )?(?:quickbooks )?(?:desktop )?"
@@ -27,6 +29,33 @@ class ReleaseRefusedError(ValueError):
 
 
 @dataclass(frozen=True)
+class KnownRelease:
+    """A row of the table of releases."""
+
+    text: str
+    """What is sent to connect it."""
+    name: str
+    year: int
+    is_enterprise: bool
+    supported_until: dt.date | None
+    """Last day of Intuit's connected services; None: no end was announced."""
+
+
+KNOWN: tuple[KnownRelease, ...] = (
+    KnownRelease("Enterprise 24.0", "QuickBooks Desktop Enterprise 24.0", 2024, True, None),
+    KnownRelease("2024", "QuickBooks Desktop Pro Plus and Premier Plus 2024", 2024, False, dt.date(2027, 9, 30)),
+    KnownRelease("Enterprise 23.0", "QuickBooks Desktop Enterprise 23.0", 2023, True, dt.date(2026, 5, 31)),
+    KnownRelease("2023", "QuickBooks Desktop Pro Plus and Premier Plus 2023", 2023, False, dt.date(2026, 5, 31)),
+    KnownRelease("Enterprise 22.0", "QuickBooks Desktop Enterprise 22.0", 2022, True, dt.date(2025, 5, 31)),
+    KnownRelease("2022", "QuickBooks Desktop Pro Plus and Premier Plus 2022", 2022, False, dt.date(2025, 5, 31)),
+    KnownRelease("Enterprise 21.0", "QuickBooks Desktop Enterprise 21.0", 2021, True, dt.date(2024, 5, 31)),
+    KnownRelease("2021", "QuickBooks Desktop Pro and Premier 2021", 2021, False, dt.date(2024, 5, 31)),
+)
+"""Newest first; Intuit's dates as qbxml.md 2.2 gives them. What is older than the last row ended before it."""
+NEWEST_KNOWN_YEAR = max(release.year for release in KNOWN)
+
+
+@dataclass(frozen=True)
 class Release:
     """A release that can be connected."""
 
@@ -37,8 +66,8 @@ class Release:
     """What the user should know about it."""
 
 
-def read_release(text: str) -> Release:
-    """Read "2024", "24.0" or "Enterprise 24.0"; raises `ReleaseRefusedError`."""
+def read_release(text: str, *, today: dt.date) -> Release:
+    """Read "2024", "24.0" or "Enterprise 24.0"; raises `ReleaseRefusedError` with the reason."""
     cleaned = " ".join(text.split())
     match = _RELEASE.fullmatch(cleaned)
     if match is None:
@@ -46,25 +75,46 @@ def read_release(text: str) -> Release:
             "it is not a release of QuickBooks Desktop for Windows such as 2024 or Enterprise 24.0"
         )
     year = int(match["year"]) % 100 + 2000
-    if year < OLDEST_YEAR:
-        raise ReleaseRefusedError(
-            f"QuickBooks Desktop {year} is no longer supported by Intuit; "
-            f"{OLDEST_YEAR} or Enterprise {OLDEST_YEAR % 100}.0 is the oldest that can be connected"
-        )
-    note = None
-    if year > NEWEST_KNOWN_YEAR:
-        note = (
-            f"This release is newer than the newest one this was tried with ({NEWEST_KNOWN_YEAR}); "
-            "QuickBooks has so far kept accepting older qbXML."
-        )
+    # Intuit counts Enterprise as 24.0 and the others by year.
+    is_enterprise = (match["edition"] or "").lower() == ENTERPRISE or "." in match["version"]
+    known = next((row for row in KNOWN if row.year == year and row.is_enterprise == is_enterprise), None)
+    reason = why_not(known, today=today) if known is not None else None
+    if known is None and year <= NEWEST_KNOWN_YEAR:
+        reason = f"Intuit ended the support of {year} years ago"
+    if reason is not None:
+        offered = " or ".join(row.text for row in reversed(KNOWN) if why_not(row, today=today) is None)
+        raise ReleaseRefusedError(f"{reason}; the oldest that can be connected is {offered}")
     if len(cleaned) > RELEASE_LENGTH_MAX:
         cleaned = f"{(match['edition'] or '').capitalize()} {match['version']}".strip()
-    return Release(text=cleaned, year=year, note=note)
+    return Release(text=cleaned, year=year, note=_note(known, year, today))
 
 
-def note_on(stored: str) -> str | None:
+def why_not(release: KnownRelease, *, today: dt.date) -> str | None:
+    """Say why a release of the table cannot be connected any more; None when it can."""
+    if release.supported_until is None or today <= release.supported_until:
+        return None
+    return f"Intuit ended the support of {release.name} on {release.supported_until:%Y-%m-%d}"
+
+
+def note_on(stored: str, *, today: dt.date) -> str | None:
     """Say what the user should know about a release that was accepted once, perhaps years ago."""
     try:
-        return read_release(stored).note
+        return read_release(stored, today=today).note
     except ReleaseRefusedError as error:
         return f"The release {stored} would not be accepted today: {error}."
+
+
+def selectable(*, today: dt.date) -> Sequence[tuple[KnownRelease, str | None]]:
+    """Give every release of the table with the reason why it cannot be chosen, or None."""
+    return [(release, why_not(release, today=today)) for release in KNOWN]
+
+
+def _note(known: KnownRelease | None, year: int, today: dt.date) -> str | None:
+    if known is None:
+        return (
+            f"The release {year} is newer than the newest one this was tried with ({NEWEST_KNOWN_YEAR}); "
+            "QuickBooks has so far kept accepting older qbXML."
+        )
+    if known.supported_until is not None and known.supported_until - today <= WARN_BEFORE:
+        return f"Intuit supports this release only until {known.supported_until:%Y-%m-%d}: plan a newer one."
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from anyio import to_thread
 from fastapi import HTTPException, Security
@@ -14,9 +14,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from store import companies, secrets
-from store.engine import Database
+from tms_api import idempotency
+from tms_api.access import Caller, RateLimiter, check_access, read_scopes
 from tms_api.problems import BODY_BYTES_MAX, ProblemError
-from tms_api.services import services_of
+from tms_api.services import ApiServices, services_of
 
 KEY_LENGTH_MAX = 200
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -28,31 +29,57 @@ SHOWN_IN_OPENAPI = Security(
 
 
 class KeyedRoute(APIRoute):
-    """A route that answers nobody without a key, and reads no more than the body limit."""
+    """A route that answers nobody without a key that may do this, and reads no more than the body limit."""
 
     def get_route_handler(self) -> Handler:
-        """Check the key and limit the body around the usual handler."""
+        """Check key, rate and rights, and limit the body, around the usual handler."""
         handle = super().get_route_handler()
 
         async def keyed(request: Request) -> Response:
-            await _check_key(request, services_of(request).database)
-            return await handle(Request(request.scope, _limited(request)))
+            services = services_of(request)
+            caller = await _caller_by_key(request, services)
+            limiter = cast("RateLimiter", request.app.state.limiter)
+            allowance = limiter.take(caller.key_id)
+            if allowance is not None and allowance.retry_after_s:
+                detail = f"This key sent more than {allowance.limit} requests in a minute; wait as Retry-After says."
+                raise ProblemError(429, "too_many_requests", detail, headers=allowance.headers())
+            company = request.path_params.get("company")
+            check_access(caller, method=request.method, path=self.path_format, company=company)
+            request.state.caller = caller
+            limited = Request(request.scope, _limited(request))
+            if request.method == "POST" and idempotency.HEADER in request.headers:
+                response = await idempotency.answer_once(limited, services, key_id=caller.key_id, handle=handle)
+            else:
+                response = await handle(limited)
+            if allowance is not None:
+                response.headers.update(allowance.headers())
+            return response
 
         return keyed
 
 
-async def _check_key(request: Request, database: Database) -> None:
+def caller_of(request: Request) -> Caller:
+    """Give who sent this request; set for every route of `KeyedRoute`."""
+    return cast("Caller", request.state.caller)
+
+
+async def _caller_by_key(request: Request, services: ApiServices) -> Caller:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     key = key.strip()
     if scheme.lower() != "bearer" or not key:
         raise _refused("key_missing", "Send the header `Authorization: Bearer KEY`.")
-    if len(key) > KEY_LENGTH_MAX or not await to_thread.run_sync(_is_known, database, key):
-        raise _refused("key_unknown", "This key is not known, or it was revoked.")
+    caller = await to_thread.run_sync(_find, services, key) if len(key) <= KEY_LENGTH_MAX else None
+    if caller is None:
+        raise _refused("key_unknown", "This key is not known, was revoked, or has run out.")
+    return caller
 
 
-def _is_known(database: Database, key: str) -> bool:
-    with database.transaction() as session:
-        return companies.api_key(session, secrets.fingerprint(key)) is not None
+def _find(services: ApiServices, key: str) -> Caller | None:
+    with services.database.transaction() as session:
+        row = companies.api_key(session, secrets.fingerprint(key), now=services.clock())
+    if row is None:
+        return None
+    return Caller(key_id=row.id, company_id=row.company_id, scopes=read_scopes(row.scopes))
 
 
 def _refused(code: str, detail: str) -> ProblemError:

@@ -50,6 +50,12 @@ class ApiServices:
     temporal_ui_url: Callable[[str, str | None], str]
     """Gives the page of a workflow from its id and, when known, its run id."""
     registry: CollectorRegistry
+    password_grace_minutes: int = 60
+    """How long the old password of a Web Connector works after a change, unless the request says otherwise."""
+    rate_limit_per_minute: int = 0
+    """Requests that one key may send in a minute, in this process; 0: any number."""
+    webhook_allow_private: bool = False
+    """Whether webhooks may lead to private addresses and to http://localhost: for development only."""
 
 
 def services_of(request: Request) -> ApiServices:

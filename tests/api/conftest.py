@@ -165,17 +165,24 @@ def database(tmp_path: Path, migrated: bytes) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture
+def world_options() -> dict[str, Any]:
+    """What a test sets otherwise in `ApiServices`."""
+    return {}
+
+
 @pytest_asyncio.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+async def world(database: Database, world_options: dict[str, Any]) -> AsyncIterator[World]:
     exporter = RecordingExporter(database)
     services = ApiServices(
         database=database,
         exporter=exporter,
         qwc_file=write_qwc,
-        clock=lambda: NOW,
+        clock=world_options.pop("clock", lambda: NOW),
         public_soap_url="https://qbd.example.com/qbwc",
         temporal_ui_url=lambda workflow_id, run_id: f"http://ui/{workflow_id}/{run_id or ''}",
         registry=CollectorRegistry(),
+        **world_options,
     )
     app = build_app(services)
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)

@@ -71,6 +71,16 @@ def test_keys_are_made_listed_and_revoked(clean: dict[str, str]) -> None:
     assert "keys list" in one_line(qbd(clean, "keys", "revoke", "key_none"))
 
 
+def test_keys_have_scopes_a_company_and_an_end(clean: dict[str, str]) -> None:
+    assert qbd(clean, "migrate").returncode == 0
+    assert qbd(clean, "keys", "create", "bi", "--scope", "read", "--scope", "export", "--days", "30").returncode == 0
+    [line] = qbd(clean, "keys", "list").stdout.splitlines()
+    assert "until 2" in line
+    assert "all companies  read,export  bi" in line
+    assert "no scope 'write'" in one_line(qbd(clean, "keys", "create", "x", "--scope", "write"))
+    assert "no company co9" in one_line(qbd(clean, "keys", "create", "x", "--company", "co9"))
+
+
 def test_doctor_of_an_unknown_company(clean: dict[str, str]) -> None:
     assert qbd(clean, "migrate").returncode == 0
     assert "no company co9" in one_line(qbd(clean, "doctor", "co9"))

@@ -15,12 +15,14 @@ from temporalio.workflow import NondeterminismError
 
 from workflows.export import QuickBooksExport
 from workflows.list_sync import QuickBooksListSync
+from workflows.webhook import WebhookDelivery
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=[QuickBooksExport, QuickBooksListSync], data_converter=pydantic_data_converter)
+    workflows = [QuickBooksExport, QuickBooksListSync, WebhookDelivery]
+    return Replayer(workflows=workflows, data_converter=pydantic_data_converter)
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
@@ -55,4 +57,6 @@ def test_every_way_an_export_can_end_is_saved() -> None:
         "cancelled",
         "cancelled_too_late",
         "list_sync",
+        "webhook_delivered",
+        "webhook_failed",
     }

@@ -1,0 +1,42 @@
+"""One message to a webhook: tried until the receiver takes it, with growing pauses, for days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows import webhook_contracts as contracts
+    from workflows.webhook_contracts import DeliveryInput, DeliveryResult
+
+TRY_TIMEOUT = timedelta(seconds=60)
+"""Above the time that one try gives its receiver."""
+PAUSE_MAX = timedelta(hours=6)
+STEP_TIMEOUT = timedelta(seconds=30)
+
+
+@workflow.defn(name=contracts.WORKFLOW_TYPE)
+class WebhookDelivery:
+    """One run of one delivery; a redelivery is another run."""
+
+    @workflow.run
+    async def run(self, inp: DeliveryInput) -> DeliveryResult:
+        """Deliver, or note that nobody took it. Never fails: the delivery log tells how it ended."""
+        try:
+            await workflow.execute_activity(
+                contracts.ACTIVITY_DELIVER,
+                inp,
+                start_to_close_timeout=TRY_TIMEOUT,
+                schedule_to_close_timeout=timedelta(seconds=inp.give_up_after_s),
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=inp.first_pause_s), maximum_interval=PAUSE_MAX
+                ),
+            )
+        except ActivityError:
+            # Also when somebody cancelled it: the log must not say "pending" for ever.
+            await workflow.execute_local_activity(contracts.ACTIVITY_GIVE_UP, inp, start_to_close_timeout=STEP_TIMEOUT)
+            return DeliveryResult(state="failed")
+        return DeliveryResult(state="delivered")
