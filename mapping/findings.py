@@ -34,8 +34,8 @@ class Findings:
         if value is None:
             return None
         cleaned = clean_text(value, max_length, single_line=single_line)
-        # Composing an accent is no change that anybody could see.
-        if cleaned.text != unicodedata.normalize("NFC", value):
+        # Composing an accent, or writing a line break in another way, is no change that anybody could see.
+        if cleaned.reasons and cleaned.text != unicodedata.normalize("NFC", value):
             self.change(path, field, value, cleaned.text, " ".join(cleaned.reasons))
         return cleaned.text or None
 
