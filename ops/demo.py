@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -37,6 +38,8 @@ FOLDERS = ("invoices", "carrier_bills")
 COMPANY = "ridgeline"
 COMPANY_NAME = "Ridgeline Freight LLC"
 POSTS_AT_ONCE = 4
+SURE = 90
+"""Suggestions with this score are accepted without a look."""
 PATIENCE_S = 90.0
 POLL_S = 0.1
 CALL_TIMEOUT_S = 30.0
@@ -104,9 +107,10 @@ class _Demo:
         async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=CALL_TIMEOUT_S) as api:
             company = freight_company(COMPANY_NAME)
             password, qwc = await self._connect(api)
-            await _answer(api.put(f"/v1/companies/{COMPANY}/mapping", json=read_json("mapping.json")), 200)
-            await self._export(api)
             with web_connector(qwc, password, company) as connector:
+                await self._bring_lists(api, connector)
+                await self._map(api)
+                await self._export(api)
                 await self._poll(api, connector)
         return self._report.finish(
             list(self._outcomes.values()), self._sessions, company.ledger, read_json("expected.json")
@@ -132,8 +136,35 @@ class _Demo:
             raise DemoError(f"The .qwc file could not be downloaded: {qwc.text[:300]}")
         return str(made.json()["password"]), qwc.text
 
+    async def _bring_lists(self, api: httpx.AsyncClient, connector: WebConnector) -> None:
+        self._report.progress("Bringing QuickBooks' lists over")
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            self._sessions.add(await asyncio.to_thread(connector.run_once))
+            lists = (await _answer(api.get(f"/v1/companies/{COMPANY}"), 200)).json()["lists"]
+            if lists["state"] == "done":
+                counts = ", ".join(f"{one['entries']} {kind}" for kind, one in sorted(lists["kinds"].items()))
+                self._report.say(f"QuickBooks' lists are here: {counts}.")
+                return
+        raise DemoError(f"QuickBooks' lists did not come over in {PATIENCE_S:.0f} s.")
+
+    async def _map(self, api: httpx.AsyncClient) -> None:
+        """Accept what is suggested for the samples, then decide by name what no suggestion could."""
+        self._report.progress("Mapping charges, customers and carriers")
+        address = f"/v1/companies/{COMPANY}/mapping"
+        documents = [read_json(name) for name in sample_names()]
+        wanted = {"min_score": SURE, "documents": documents}
+        linked = (await _answer(api.post(f"{address}/suggestions/accept", json=wanted), 200)).json()["linked"]
+        decisions = read_json("decisions.json")
+        decided = 0
+        for section, entries in decisions.items():
+            for key, target in entries.items():
+                await _answer(api.put(f"{address}/{section}/{quote(key, safe='')}", json=target), 200)
+                decided += 1
+        self._report.say(f"Mapped {len(linked)} links by suggestions of score {SURE} and more, {decided} by name.")
+
     async def _export(self, api: httpx.AsyncClient) -> None:
-        names = [f"{folder}/{path.name}" for folder in FOLDERS for path in sorted((SAMPLES / folder).glob("*.json"))]
+        names = sample_names()
         limit = asyncio.Semaphore(POSTS_AT_ONCE)
 
         async def export(name: str) -> None:
@@ -188,6 +219,11 @@ def web_connector(qwc: str, password: str, company: CompanyFile) -> Iterator[Web
 
 def _pause(_seconds: float) -> None:
     time.sleep(POLL_S)  # the real one waits five seconds after each NoOp
+
+
+def sample_names() -> list[str]:
+    """Name the samples, in the order in which they are shown."""
+    return [f"{folder}/{path.name}" for folder in FOLDERS for path in sorted((SAMPLES / folder).glob("*.json"))]
 
 
 def read_json(name: str) -> Any:

@@ -23,6 +23,7 @@ from sqlalchemy import func, select
 from store import outbox, secrets
 from store.engine import Database
 from store.tables import ApiKey, Company, OutboxSignal
+from tests.support import stores
 from tms_api.app import ApiServices, ExportNotRunningError, TemporalUnreachableError, build_app
 from workflows.contracts import ExportInput, WorkflowStart
 
@@ -161,6 +162,7 @@ def database(tmp_path: Path, migrated: bytes) -> Iterator[Database]:
     path = tmp_path / "qbd.sqlite"
     path.write_bytes(migrated)
     database = Database(f"sqlite:///{path}")
+    stores.hurry(database)
     yield database
     database.close()
 

@@ -105,7 +105,6 @@ def test_after_calm_sessions_the_store_holds_what_quickbooks_holds(tmp_path: Pat
     for number, entry in enumerate(book.entries()):
         entry.time_modified = (clock.now - timedelta(hours=1) + timedelta(seconds=number)).isoformat()
     database = next(stores.sqlite(tmp_path))
-    lists.hurry(database)
     limits = Limits(list_page=draw.choice((7, 20, 200)))
     world = World(database, clock, limits=limits, lists_are_here=False, quickbooks=book)
     wire: Any = DirectWire(world.dispatcher)

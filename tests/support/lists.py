@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from simulator.company import CompanyFile
 from simulator.records import Account, Customer, Item, ListObject, SalesTaxCode, Template, Terms, Vendor
@@ -47,16 +47,6 @@ def in_store(database: Database, company_id: str = "acme") -> Known:
 
 def _told(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def hurry(database: Database) -> None:
-    """No power is lost in a test: spare it the waiting for the disk."""
-
-    @event.listens_for(database.engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.execute("pragma synchronous = off")
-
-    database.engine.dispose()
 
 
 def gone(database: Database, company_id: str = "acme") -> set[str]:
