@@ -17,7 +17,7 @@ from simulator.sample_company import freight_company
 from store import list_syncs
 from store.companies import company
 from store.engine import Database
-from tests.support import lists, stores
+from tests.support import lists, postgres, stores
 from tests.support.company_files import entries_of, facts_of
 from tests.support.direct import DirectWire
 from tests.support.world import World
@@ -424,3 +424,26 @@ def test_rules_see_after_a_sync_what_is_in_the_company_file(world: World) -> Non
             assert {name: found.facts.get(name) for name in wanted.facts} == wanted.facts, wanted.full_name
         told = facts_of(world.quickbooks).model_dump(exclude_none=True)
         assert {name: getattr(known.facts, name) for name in told} == told
+
+
+def test_on_postgresql_too(postgresql: str, clock: stores.Clock) -> None:
+    """Everything, then what changed, was deleted and merged; cut once in the middle."""
+    with postgres.database_on(postgresql) as url:
+        database = Database(url)
+        database.migrate()
+        world = a_world(database, clock)
+        for number in range(25):
+            world.quickbooks.add_customer(f"Shipper {number:02d}")
+        world.cuts.after("receiveResponseXML", 3)
+        world.update()
+        settle(world)
+        must_be_equal(world)
+        first, second, third = world.quickbooks.state.customers[-3:]
+        world.quickbooks.rename(first.list_id, "Renamed Shipper")
+        world.quickbooks.set_active(second.list_id, False)
+        world.quickbooks.remove_entry(third.list_id)
+        next_sync(world)
+        must_be_equal(world)
+        assert third.list_id in lists.gone(database)
+        world.close()
+        database.close()
