@@ -69,7 +69,7 @@ def measure(customers: int, folder: Path, *, page: int = 200, cut_every: int = 0
 
     database = Database(f"sqlite:///{folder / f'{customers}-{cut_every}.sqlite'}")
     database.migrate()
-    lists.hurry(database)
+    stores.hurry(database)
     stores.add_company(database, lists_are_here=False)
     book = a_large_company(customers, clock)
     numbers = itertools.count(1)

@@ -16,7 +16,7 @@ def run_tests(arguments: Sequence[str]) -> int:
     """Run pytest over the project, on two processes where the plugin for that is installed; give its exit code."""
     command = [sys.executable, "-m", "pytest"]
     if importlib.util.find_spec("xdist") and not any(one.startswith(("-n", "--pdb")) for one in arguments):
-        command += ["-n", WORKERS]
+        command += ["-n", WORKERS, "--dist", "worksteal"]
     return subprocess.run([*command, *arguments], cwd=PROJECT, check=False).returncode  # noqa: S603 our own interpreter
 
 

@@ -105,8 +105,7 @@ def test_the_rounds_name_every_point() -> None:
 
 ROUNDS = (
     {"posting": POSTING[1]},
-    {"session": ("sendRequestXML: after commit", "record_state: after commit")},
-    {"session": ("receiveResponseXML: after commit",)},
+    {"session": ("sendRequestXML: after commit", "receiveResponseXML: after commit", "record_state: after commit")},
 )
 """Where most can go wrong: between a commit and what follows from it, in every process."""
 
