@@ -256,6 +256,8 @@ def main() -> int:
     with concurrent.futures.ProcessPoolExecutor(given.jobs, max_tasks_per_child=1) as pool:
         futures = [pool.submit(_work, chunk, given.database_url, not given.without_recovery) for chunk in chunks]
         for future in concurrent.futures.as_completed(futures):
+            if future.cancelled():
+                continue
             for seed, violation, struck in future.result():
                 done += 1
                 total += struck
