@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Desk:
     has_changed_lists: bool = False
 
 
-class World:
+class World(ABC):
     """Everything that one run acts on; subclasses say what the bridge runs in and how documents reach it."""
 
     base = BASE
@@ -91,9 +92,9 @@ class World:
         """Give the ids of the companies."""
         return COMPANIES
 
+    @abstractmethod
     def submit(self, document: Document) -> None:
         """Let the TMS hand a document over, and wait until it is queued or refused."""
-        raise NotImplementedError
 
     def _desk(self, index: int) -> Desk:
         company_id = self.company_ids[index]
