@@ -57,6 +57,9 @@ class ExportActivities:
             document = parse_document(inp.document)
             if isinstance(document, list):
                 return self._refuse(session, inp, None, document)
+            ended = exports.find_export(session, owner.id, document.kind, document.id)
+            if ended is not None and _is_over_for(ended, inp):
+                return Prepared(failure=_superseded())
             row = self._row(session, owner, inp, document)
             is_accepted = row.state == ExportState.MAPPED and row.detail in (
                 contracts.ACCEPTED,
@@ -255,7 +258,7 @@ class ExportActivities:
             row.quickbooks = transaction.model_dump(mode="json")
         if failure is not None:
             waits.set_waits(session, row, awaited(session, row, failure))
-        elif state is ExportState.MAPPED:
+        elif state is not ExportState.QUEUED:
             waits.end(session, row.id)
         webhooks.tell_export(session, row, at=now, key=key)
 
@@ -282,6 +285,21 @@ def _unknown_company(company_id: str) -> Failure:
         explanation=f"The company {company_id!r} is not connected.",
         owner=Owner.TMS_USER,
         next_step="Connect the company to QuickBooks Desktop first, then export again.",
+    )
+
+
+def _is_over_for(row: Export, inp: PrepareInput) -> bool:
+    """Say whether a start of our API came after the export had ended: a late one, or one delivered twice."""
+    return inp.is_accepted and row.run_id != inp.run_id and row.state in (ExportState.FAILED, ExportState.CANCELLED)
+
+
+def _superseded() -> Failure:
+    return Failure(
+        code="start_too_late",
+        message="The export had ended before this start arrived",
+        explanation="This start arrived after the export had ended; it changed nothing.",
+        owner=Owner.US,
+        next_step="Nothing to do here: look at the export itself.",
     )
 
 

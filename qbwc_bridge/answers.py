@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_respons
 from qbxml.outcomes import Verdict, normalise_hresult
 from store import outbox, queue, webhooks
 from store.companies import record_incident
-from store.tables import Company, MessageSet, Request, WebConnectorSession
+from store.tables import Company, Export, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 from workflows.contracts import Failure, Outcome, Transaction
 
@@ -130,7 +131,8 @@ class Answers:
             self._incident(session, owner, "unreadable_answer", text)
             return self._leave_open(wc, exchange, text)
         if parsed.new_message_set_id not in (None, write_set_id):
-            text = "The answer belongs to another message set. It was not used."
+            self.record_late(session, owner, answer.response)
+            text = "The answer belongs to another message set: it does not decide the one that is out."
             self._incident(session, owner, "foreign_answer", text)
             return self._leave_open(wc, exchange, text)
         if self._is_foreign(session, parsed, exchange):
@@ -177,12 +179,16 @@ class Answers:
                 continue
             if request is None or answer.txn_id is None:
                 continue
+            if request.state in (queue.WAITING, queue.CANCELLED) and self._take_late_proof(
+                session, owner, request, parsed
+            ):
+                continue
             known = Outcome.model_validate(request.outcome) if request.outcome is not None else None
             if known is not None and known.transaction is not None and known.transaction.txn_id == answer.txn_id:
                 continue
             if known is not None and known.failure is not None:
                 ruling = judge_answers([sent_request(request)], parsed)[0]
-                if isinstance(ruling, Arrived):
+                if isinstance(ruling, Arrived) and self._is_still_undecided(session, request):
                     request.outcome = _outcome_of(ruling).model_dump(mode="json")
                     text = f"A late answer shows that {request.facts['ref_number']} is in QuickBooks: {answer.txn_id}. "
                     self._incident(session, owner, "late_proof", text + "Retry the export to record it.")
@@ -190,6 +196,30 @@ class Answers:
             text = f"A late answer names the transaction {answer.txn_id} for {request.facts['ref_number']}, "
             text += "which was sent again meanwhile. Look for two transactions in QuickBooks."
             self._incident(session, owner, "possible_duplicate", text)
+
+    def _take_late_proof(self, session: Session, owner: Company, request: Request, parsed: MessageSetResponse) -> bool:
+        """Use the proof that a request arrived after all, before it is sent again; False when it is none."""
+        [ruling] = judge_answers([_as_sent_before(sent_request(request), parsed)], parsed)
+        if not isinstance(ruling, Arrived):
+            return False
+        if request.state == queue.CANCELLED:
+            text = (
+                f"A late answer shows that {request.facts['ref_number']} is in QuickBooks: {ruling.txn_id}, although "
+            )
+            self._incident(
+                session, owner, "late_proof", text + "it was cancelled. Confirm the export, or void it there."
+            )
+            request.outcome = _outcome_of(ruling).model_dump(mode="json")
+            return True
+        owner.last_success_at = self._clock()
+        self._end(session, request, _outcome_of(ruling))
+        return True
+
+    def _is_still_undecided(self, session: Session, request: Request) -> bool:
+        """Say whether nothing newer was sent for the document, so that the proof ends the doubt."""
+        export = session.get(Export, request.export_id)
+        newest = queue.newest_request(session, request.export_id)
+        return export is not None and export.quickbooks is None and newest is not None and newest.id == request.id
 
     def _record_hresult(
         self,
@@ -202,15 +232,16 @@ class Answers:
     ) -> bool:
         """A whole document failed. Only a failed write says something about its requests."""
         is_write = exchange.kind == "write"
+        code = normalise_hresult(answer.hresult)
+        if is_write and code in (UNREADABLE, UNKNOWN_VERSION) and self._may_be_repeated(session, exchange):
+            # An HRESULT names no set. Nothing is decided by it: the set is looked up, and only then sent otherwise.
+            exchange.answered_at = None
+            return False
         views = [sent_request(request) for request in sent] if is_write else []
         ruled = judge_hresult(views, answer.hresult, answer.message, can_lower=self.lower_version(wc, answer))
         log.warning("document failed", company=owner.id, set=exchange.id, kind=exchange.kind, hresult=answer.hresult)
         if exchange.kind == "activity" and ruled.fate is SetFate.GO_ON:
             self._note_activity(session, owner, exchange, None)
-            return False
-        if is_write and ruled.fate is SetFate.GO_ON and self._may_be_repeated(session, exchange):
-            # An HRESULT names no set. Nothing is decided by it: the set is looked up, and only then split.
-            exchange.answered_at = None
             return False
         if is_write:
             self._apply(session, owner, wc, sent, ruled.rulings)
@@ -363,6 +394,17 @@ class Answers:
     def _incident(self, session: Session, owner: Company, code: str, text: str) -> None:
         log.warning("answer not used", company=owner.id, code=code)
         record_incident(session, company_id=owner.id, at=self._clock(), code=code, text=text)
+
+
+def _as_sent_before(request: SentRequest, parsed: MessageSetResponse) -> SentRequest:
+    """Give the request with the attempt that the answer is about: it may have been queued again since."""
+    attempts = [
+        int(attempt)
+        for answer in parsed.responses
+        for name, _, attempt in [(answer.request_id or "").rpartition(".")]
+        if name == request.id and attempt.isdigit()
+    ]
+    return dataclasses.replace(request, attempt=attempts[0]) if attempts else request
 
 
 def _outcome_of(ruling: Arrived) -> Outcome:

@@ -229,13 +229,15 @@ class Dispatcher:
             why = "Looking for it in QuickBooks failed again and again"
             self._answers.give_up(session, owner, wc, unresolved, why=why)
             unresolved = None
-        waiting = [] if owner.paused else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
+        waiting = (
+            [] if _is_held(owner) else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
+        )
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
-            lists_due=self._lists.is_due(session, owner),
+            lists_due=not _is_held(owner) and self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -329,17 +331,22 @@ class Dispatcher:
 
     def _progress(self, session: Session, owner: Company, wc: WebConnectorSession) -> int:
         now = self._clock()
-        left = 0 if owner.paused else queue.count_waiting(session, owner.id, now=now)
+        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now)
         if queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
-        elif not left and self._lists.is_due(session, owner):
+        elif not left and not _is_held(owner) and self._lists.is_due(session, owner):
             return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=left)
         if result == machine.DONE:
             wc.state = "finished"
         return result
+
+
+def _is_held(owner: Company) -> bool:
+    """Say whether nothing new may leave: paused, or the books move and the new file was not met yet."""
+    return owner.paused or (owner.rebind_requested_at is not None and owner.bound_company_name is not None)
 
 
 def _note_wrong_password(session: Session, owner: Company, now: datetime) -> None:

@@ -45,7 +45,6 @@ def meet(
     wc.host = (seen.company.locked_by(owner.owner_id) or "")[:HOST_MAX] or None if seen.company else None
     owner.bound_company_name = seen.company_name
     owner.bound_company_file = company_file or owner.bound_company_file
-    owner.rebind_requested_at = None
     owner.qbxml_version = wc.qbxml_version
     owner.product = seen.host.product_name if seen.host else owner.product
     facts = facts_of_company(seen.preferences)
@@ -53,6 +52,7 @@ def meet(
         owner.preferences = facts.model_dump(mode="json")
     if judgement.binds_anew:
         owner.last_restore_time = None
+        owner.rebind_requested_at = None
     _look_for_twins(session, owner, wc, now)
     return judgement
 

@@ -46,6 +46,7 @@ PASSING = frozenset(
         RPCStatusCode.DEADLINE_EXCEEDED,
         RPCStatusCode.CANCELLED,
         RPCStatusCode.ABORTED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.NOT_FOUND,
         RPCStatusCode.PERMISSION_DENIED,
         RPCStatusCode.UNAUTHENTICATED,

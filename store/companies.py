@@ -26,7 +26,7 @@ def lock_company(session: Session, company_id: str) -> Company | None:
     Everything that moves a request takes this lock first, so no two processes decide on one request at a time. SQLite
     holds the whole database anyway.
     """
-    query = select(Company).where(Company.id == company_id).with_for_update()
+    query = select(Company).where(Company.id == company_id).with_for_update(key_share=True)
     return session.scalar(query.execution_options(populate_existing=True))
 
 

@@ -53,7 +53,11 @@ def take(session: Session, limit: int, *, now: datetime, hold_starts: timedelta)
 
     Starts among them are held: until that time has passed, nobody else delivers them or takes them back.
     """
-    query = select(OutboxSignal).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now)
+    # In order per workflow: while one of its signals waits, or its start is on its way, the later ones wait as well.
+    held = select(OutboxSignal.workflow_id).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at > now)
+    query = select(OutboxSignal).where(
+        OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now, OutboxSignal.workflow_id.not_in(held)
+    )
     rows = session.scalars(query.order_by(OutboxSignal.id).limit(limit).with_for_update()).all()
     for row in rows:
         if row.signal == START:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -55,7 +56,9 @@ async def _going_on(app: FastAPI) -> AsyncIterator[None]:
     """Go on with exports that shall start again, and let them be when the process ends."""
     auto_retry: AutoRetry = app.state.auto_retry
     await auto_retry.resume()
+    watching = asyncio.create_task(auto_retry.watch())
     yield
+    watching.cancel()
     auto_retry.stop()
 
 

@@ -19,9 +19,12 @@ from tms_api import exporting
 from tms_api.companies import require_company
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices
+from workflows.contracts import ExportState
 
 BATCH = 25
 """Made ready in one transaction: one commit for all of them, and short enough not to keep others waiting."""
+
+LOOK_EVERY_S = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +57,12 @@ class AutoRetry:
         for company_id in found:
             self.wake(company_id)
 
+    async def watch(self) -> None:
+        """Look again and again for what is left: another process may have died over it, or an error ended a task."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.resume()
+
     async def idle(self) -> None:
         """Wait until nothing is left to do."""
         while self._tasks:
@@ -81,6 +90,9 @@ class AutoRetry:
             rows = waits.released(session, company_id, after=after, limit=BATCH)
             started: list[int] = []
             for row in rows:
+                if row.state != ExportState.FAILED:
+                    waits.end(session, row.id)  # a person has decided otherwise meanwhile
+                    continue
                 try:
                     exporting.retry_in(self._services, session, company, row, confirmed_absent=False)
                 except ProblemError as problem:

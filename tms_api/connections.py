@@ -58,8 +58,15 @@ def rebind(company: CompanyPath, services: Services) -> RebindView:
             bound_company_name=row.bound_company_name,
             bound_company_file=row.bound_company_file,
             next_step="Open the new company file in QuickBooks, add the .qwc file to the Web Connector again while it "
-            "is open, and run an update. The next session binds to it.",
+            "is open, and run an update: that session binds to it. Until then nothing new is sent.",
         )
+
+
+@router.delete("/rebind", status_code=204)
+def stay(company: CompanyPath, services: Services) -> None:
+    """Take the wish to bind anew back: the connection goes on with the file that it is bound to."""
+    with services.database.transaction("rebind") as session:
+        require_company(session, company, lock=True).rebind_requested_at = None
 
 
 @router.get("/notices")

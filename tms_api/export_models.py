@@ -210,6 +210,8 @@ def _contact(company: Company, now: datetime, soap_url: str) -> str:
         )
     else:
         seen = f"The Web Connector was last seen at {company.last_seen_at:%Y-%m-%d %H:%M} UTC."
+    if company.rebind_requested_at is not None and company.bound_company_name is not None:
+        return f"{seen} The books move to another company file: nothing is sent before that one was open."
     match connection_state(company, now):
         case ConnectionState.PAUSED:
             return f"{seen} The company is paused: nothing is sent until somebody resumes it."

@@ -19,7 +19,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, outbox, queue, webhooks
+from store import exports, outbox, queue, waits, webhooks
 from store.tables import Company, Export
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
@@ -147,11 +147,14 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
         row = require_export(session, company_id, kind, document_id, lock=True)
         if row.state != ExportState.MAPPED or row.detail not in (ACCEPTED, STARTING_AGAIN):
             return False
+        if row.quickbooks is not None:
+            return False  # a person said that it is there: it only has to be noted
         if not outbox.withdraw_start(session, export_workflow_id(company_id, kind, document_id), now=now):
             return False
         row.state = ExportState.CANCELLED
         row.detail = "Taken back before it was started"
         row.updated_at = now
+        waits.end(session, row.id)
         webhooks.tell_export(session, row, at=now, key=f"unstarted/{now.isoformat()}")
         return True
 

@@ -52,11 +52,20 @@ async def answer_once(
     except Exception:
         await to_thread.run_sync(_forget, services, key, holder)
         raise
-    if response.status_code < 400:
+    if response.status_code < 400 and not _holds_a_fault(response):
         await to_thread.run_sync(_keep, services, key, holder, response)
     else:
         await to_thread.run_sync(_forget, services, key, holder)
     return response
+
+
+def _holds_a_fault(response: Response) -> bool:
+    """Say whether one of the results of a bulk request is a fault of ours: the same request may succeed later."""
+    body = bytes(response.body) if response.media_type != "text/event-stream" else b""
+    if b'"problem"' not in body:
+        return False
+    items = json.loads(body).get("items", [])
+    return any(isinstance(one, dict) and int((one.get("problem") or {}).get("status") or 0) >= 500 for one in items)
 
 
 def _earlier(row: KeptAnswer, digest: str) -> Response:

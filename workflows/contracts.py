@@ -106,6 +106,8 @@ class ExportInput(BaseModel):
     document: dict[str, Any]
     confirmed_absent: bool = False
     """A person looked: an earlier attempt whose outcome was unknown is not in QuickBooks."""
+    is_accepted: bool = False
+    """Our API started it: it begins only if the export was not ended meanwhile, with what was accepted last."""
 
 
 class PrepareInput(BaseModel):
@@ -114,6 +116,7 @@ class PrepareInput(BaseModel):
     company_id: str
     document: dict[str, Any]
     confirmed_absent: bool = False
+    is_accepted: bool = False
     run_id: str
 
 
@@ -228,7 +231,7 @@ def export_start(
 ) -> WorkflowStart:
     """Give the start of an export; `number` is what people know the document by, for the Temporal UI."""
     kind = str(document["kind"])
-    inp = ExportInput(company_id=company_id, document=document, confirmed_absent=confirmed_absent)
+    inp = ExportInput(company_id=company_id, document=document, confirmed_absent=confirmed_absent, is_accepted=True)
     return WorkflowStart(
         workflow_type=WORKFLOW_TYPE,
         argument=inp.model_dump(mode="json", exclude_defaults=True),

@@ -103,6 +103,7 @@ async def _collect_lists_and_mapping(call: Collector, world: World) -> None:
     await world.http.put(f"{ONE}/mapping/terms/Net%2030", json={"full_name": "Net 30"})
     await call.send("GET", f"{ONE}/notices")
     await call.send("POST", f"{ONE}/rebind")
+    await call.send("DELETE", f"{ONE}/rebind")
 
 
 async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -88,17 +88,26 @@ def test_what_was_under_way_to_the_old_file_is_not_sent_to_the_new_one(world: Wo
     world.must_hold()
 
 
-def test_a_rebinding_that_meets_the_same_file_loses_nothing(world: World) -> None:
-    """The operator asked in vain: the set is resolved as ever."""
-    request_id = world.queue(stores.an_invoice())
+def test_until_the_new_file_is_open_nothing_new_goes_into_the_old_one(world: World) -> None:
+    """What is under way to the old file is resolved there; what waits waits, until the operator thinks otherwise."""
+    request_id = world.queue(stores.an_invoice("inv_1"))
     world.cuts.before("receiveResponseXML")
     world.update()
     ask_to_rebind(world)
-    world.update()
+    waiting = world.queue(stores.an_invoice("inv_2"))
+    assert world.update().outcome == "ok"
+    assert world.update().outcome == "ok"
     outcome = world.outcome(request_id)
     assert outcome is not None
     assert outcome.transaction is not None
-    assert acme(world).rebind_requested_at is None
+    assert world.request(waiting).state == queue.WAITING
+    assert len(world.quickbooks.ledger) == 1
+    with world.database.transaction() as session:
+        row = company(session, "acme")
+        assert row is not None
+        row.rebind_requested_at = None
+    world.update()
+    assert len(world.quickbooks.ledger) == 2
     world.must_hold()
 
 
@@ -219,4 +228,45 @@ def test_a_0x80040400_delivered_a_second_time_is_not_taken_for_the_next_answer(w
     outcome = world.outcome(ids[1])
     assert outcome is not None
     assert outcome.transaction is not None
+    world.must_hold()
+
+
+def test_a_repeated_0x80040423_does_not_send_a_second_time(world: World) -> None:
+    """The set that is out in the older version is asked for before an older one still is tried."""
+    request_id = world.queue(stores.an_invoice())
+    bridge, quickbooks = world.dispatcher, world.quickbooks.open_session("TMS export")
+    ticket, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    bridge.send_request_xml(ticket, world.hcp(), world.quickbooks.path, "US", "13", "0")
+    bridge.receive_response_xml(ticket, "", "0x80040423", "unknown version")
+    second = bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
+    answer = quickbooks.process_request(second)
+    bridge.receive_response_xml(ticket, "", "0x80040423", "unknown version")  # a proxy repeats the first answer
+    assert world.request(request_id).state == queue.IN_FLIGHT
+    assert bridge.receive_response_xml(ticket, answer, "", "") == 100
+    assert len(world.quickbooks.ledger) == 1
+    world.must_hold()
+
+
+def test_a_late_proof_keeps_a_waiting_document_from_being_sent_again(world: World) -> None:
+    """It was looked up too early, and its answer came before it left once more."""
+    request_id = world.queue(stores.an_invoice())
+    bridge = world.dispatcher
+    slow = world.quickbooks.open_session("TMS export")
+    first, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    text = bridge.send_request_xml(first, world.hcp(), world.quickbooks.path, "US", "13", "0")
+    world.clock.forward(minutes=10)
+    second, _ = bridge.authenticate("qbwc-acme", stores.PASSWORD)
+    hcp = world.hcp()
+    for _ in range(3):  # the file, the set, the books: it is not there
+        question = bridge.send_request_xml(second, hcp, world.quickbooks.path, "US", "13", "0")
+        answer = world.quickbooks.open_session("TMS export").process_request(question)
+        bridge.receive_response_xml(second, answer, "", "")
+        hcp = ""
+    assert world.request(request_id).state == queue.WAITING
+    bridge.receive_response_xml(first, slow.process_request(text), "", "")
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.transaction is not None
+    world.update()
+    assert len(world.quickbooks.ledger) == 1
     world.must_hold()

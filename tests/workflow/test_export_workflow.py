@@ -8,6 +8,7 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,18 @@ from store import exports, queue
 from store.engine import Database
 from tests.support import stores
 from workflows import contracts
-from workflows.contracts import ExportInput, ExportState, ExportView, Failure, Outcome, Sent, Transaction
+from workflows.contracts import (
+    CancelInput,
+    ExportInput,
+    ExportState,
+    ExportView,
+    Failure,
+    Outcome,
+    PrepareInput,
+    RecordInput,
+    Sent,
+    Transaction,
+)
 from workflows.export import QuickBooksExport
 from workflows.search_attributes import COMPANY_ID, DOCUMENT_KIND
 
@@ -310,3 +322,38 @@ async def sent_view(handle: WorkflowHandle[Any, Any]) -> ExportView | None:
     """The view once it says Sent."""
     view = await handle.query(contracts.QUERY_VIEW, result_type=ExportView)
     return view if view.state == ExportState.SENT else None
+
+
+async def test_a_start_of_the_api_that_comes_after_a_cancel_sends_nothing(exporting: Exporting) -> None:
+    """It was held up, or delivered twice: the export stays cancelled, and a new wish of a person starts it."""
+    document = stores.an_invoice("late_start")
+    numbers = itertools.count(1)
+    steps = ExportActivities(
+        exporting.database, clock=lambda: datetime.now(UTC), new_id=lambda: f"LATE{next(numbers):05d}"
+    )
+    first = steps.prepare_export(_prepare(exporting, document, "run-1", is_accepted=True))
+    assert first.request_id is not None
+    steps.cancel_request(CancelInput(request_id=first.request_id, run_id="run-1"))
+    steps.record_state(_state(exporting, document, "run-1", ExportState.CANCELLED))
+    late = steps.prepare_export(_prepare(exporting, document, "run-2", is_accepted=True))
+    assert late.failure is not None
+    assert late.failure.code == "start_too_late"
+    assert exporting.row(document).state == ExportState.CANCELLED
+    direct = steps.prepare_export(_prepare(exporting, document, "run-3", is_accepted=False))
+    assert direct.request_id is not None
+
+
+def _prepare(exporting: Exporting, document: dict[str, Any], run_id: str, *, is_accepted: bool) -> PrepareInput:
+    return PrepareInput(company_id=exporting.company, document=document, run_id=run_id, is_accepted=is_accepted)
+
+
+def _state(exporting: Exporting, document: dict[str, Any], run_id: str, state: ExportState) -> RecordInput:
+    return RecordInput(
+        company_id=exporting.company,
+        kind=document["kind"],
+        document_id=document["id"],
+        run_id=run_id,
+        state=state,
+        text="Taken back",
+        key="cancelled",
+    )
