@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from store import companies
 from tms_api.companies import CompanyPath, require_company
@@ -62,7 +63,7 @@ def rebind(company: CompanyPath, services: Services) -> RebindView:
         )
 
 
-@router.delete("/rebind", status_code=204)
+@router.delete("/rebind", status_code=204, response_class=Response)
 def stay(company: CompanyPath, services: Services) -> None:
     """Take the wish to bind anew back: the connection goes on with the file that it is bound to."""
     with services.database.transaction("rebind") as session:
