@@ -110,11 +110,11 @@ ROUNDS = (
 """Where most can go wrong: between a commit and what follows from it, in every process."""
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 def test_what_was_committed_and_not_yet_told_is_neither_lost_nor_doubled(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """kill -9 at chosen points; the long runs take them all."""
+    """kill -9 at chosen points; the long runs take them all. On SQLite `tests/ops/test_stack.py` kills everything."""
     with databases(kind, request) as url, running(tmp_path, url) as stack:
         for number, points in enumerate(ROUNDS):
             play(stack, number, **points)
