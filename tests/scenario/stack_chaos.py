@@ -40,7 +40,7 @@ SESSION_POINTS = (
     *(f"record_state: {when} commit" for when in ("before", "after")),
     *("relay: taken", "relay: signalled", "relay: before commit", "relay: after commit"),
 )
-"""Every named point of the code that these runs pass; `cancel` and `confirm` have tests of their own."""
+"""Every named point that an export passes by itself; what people ask for, such as a cancel, is not among them."""
 WORKER_POINTS = ("prepare_export", "record_state")
 SUBMIT_S = 60.0
 

@@ -144,3 +144,36 @@ def databases(kind: str, request: pytest.FixtureRequest) -> Iterator[str | None]
         return
     with postgres.database_on(request.getfixturevalue("postgresql")) as url:
         yield url
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", ["sendRequestXML", "receiveResponseXML"])
+def test_a_database_that_is_killed_comes_back(method: str, tmp_path: Path) -> None:
+    """PostgreSQL ends as in a crash in the middle of a session, and recovers from its log."""
+    binaries = postgres.binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL is installed")
+    server = postgres.Server(binaries)
+    server.start()
+    try:
+        with postgres.database_on(server.url) as url, running(tmp_path, url) as stack:
+            world = a_round(stack, 300)
+            world.queue_documents(0)
+            [desk] = world.desks
+
+            def crash() -> None:
+                server.stop("immediate")
+                server.start()
+
+            desk.line.before[(method, 1)] = [crash]
+            for attempt in range(6):
+                stack.clock.forward(minutes=5)
+                world.update(f"session {attempt}", desk, desk.connector)
+                stack.wait_ready()
+            world.settle()
+            oracle.check(world)
+            oracle.check_the_end(world)
+            stack_chaos.check_the_stack(world)
+            assert len(desk.quickbooks.ledger) == 3
+    finally:
+        server.close()
