@@ -6,6 +6,7 @@ whatever was accepted begins, however long Temporal is away.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,8 @@ from workflows.contracts import (
 
 INSERT_TRIES = 3
 """A second insert of the same document fails once and then finds the winner's row."""
+DOCUMENT_MAX = 1_500_000
+"""Characters of JSON. Temporal refuses a start above 2 MB (temporal.md 4)."""
 PREVIEW_RUN = "preview"
 
 
@@ -190,6 +193,9 @@ def _accept(
 ) -> Accepted:
     company = require_company(session, company_id)
     document = _parsed(posted)
+    if len(json.dumps(posted)) > DOCUMENT_MAX:
+        detail = "The document is too large to be exported: shorten the descriptions, or split it in two."
+        raise ProblemError(422, "document_too_large", detail)
     digest = content_hash(document)
     row = exports.find_export(session, company_id, document.kind, document.id)
     if row is None:

@@ -374,3 +374,13 @@ async def test_every_reason_is_told_at_once(world: World) -> None:
     await world.connect(mapping={})
     problem = (await world.export(an_invoice(terms=None))).json()
     assert {"customer.id", "lines[0].charge", "lines[1].charge"} <= {issue["path"] for issue in problem["issues"]}
+
+
+async def test_a_document_that_temporal_would_not_take_is_refused_at_once(world: World) -> None:
+    """Otherwise it would wait for ever, accepted and never started."""
+    await world.connect()
+    line = {"charge": "LINEHAUL", "amount": "1.00", "description": "x" * 2000}
+    lines = [{**line, "id": str(number)} for number in range(900)]
+    answer = await world.export(an_invoice(lines=lines, total="900.00"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "document_too_large")
+    assert world.exporter.starts == []
