@@ -112,6 +112,7 @@ async def stack(temporal: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[
             with suppress(RPCError):
                 workflow_id = contracts.export_workflow_id("acme-logistics", "invoice", document_id)
                 await temporal.client.get_workflow_handle(workflow_id).terminate()
+    await asyncio.to_thread(relay.stop)
     server.should_exit = True
     await serving
     database.close()
