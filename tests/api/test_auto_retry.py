@@ -238,6 +238,26 @@ async def test_one_that_fails_again_waits_again(world: World, retry: AutoRetry) 
     assert _awaited(world) == ["terms/Net 30"]
 
 
+async def test_what_a_person_cancelled_does_not_start_by_itself(world: World, retry: AutoRetry) -> None:
+    """It had waited for more than the entry that was saved first."""
+    await _connected(world, without="charges")
+    _fail(world, an_invoice())
+    fuel = {"invoice": {"item": {"full_name": "Fuel"}}}
+    linehaul = {"invoice": {"item": {"full_name": "Linehaul"}}}
+    await world.http.put(f"{BASE}/charges/FUEL", json=fuel)
+    await world.http.put(f"{BASE}/charges/LINEHAUL", json=linehaul)
+    await retry.idle()
+    assert _started(world) == ["inv_48213"]
+    world.exporter.runs_nothing = True
+    cancelled = await world.http.post("/v1/companies/acme/exports/invoice/inv_48213/cancel")
+    assert cancelled.json()["state"] == "Cancelled"
+    assert _awaited(world) == []
+    saved = await world.http.put(f"{BASE}/defaults/invoice", json={"item": {"full_name": "Freight"}})
+    assert saved.json()["retrying"] == 0
+    await retry.idle()
+    assert _states(world) == {"inv_48213": "Cancelled"}
+
+
 async def test_the_application_takes_up_what_was_left(world: World) -> None:
     await _connected(world)
     _fail(world, an_invoice())

@@ -384,3 +384,16 @@ async def test_a_document_that_temporal_would_not_take_is_refused_at_once(world:
     answer = await world.export(an_invoice(lines=lines, total="900.00"))
     assert (answer.status_code, answer.json()["code"]) == (422, "document_too_large")
     assert world.exporter.starts == []
+
+
+async def test_what_a_person_found_cannot_be_cancelled_any_more(world: World) -> None:
+    """Otherwise a later retry would end as Successful by that word, although nothing was sent."""
+    await world.connect()
+    await world.export(an_invoice())
+    world.exporter.forget()
+    _set(world, ExportState.FAILED, error=_failure("3140"), run_id="run-1")
+    assert (await world.http.post(f"{PANEL}/confirm")).status_code == 202
+    world.exporter.runs_nothing = True
+    answer = await world.http.post(f"{PANEL}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_running")
+    assert len(world.exporter.starts) == 1
