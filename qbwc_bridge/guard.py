@@ -1,7 +1,9 @@
 """Pure: is the company file that is open the one that this connection belongs to? (design.md 3.5)
 
 The FileID of our .qwc is stamped into a company file at import, but the same .qwc imported beside another file stamps
-that one too (web-connector.md 3.3). So the name and the path count as well: one of them may change, not both.
+that one too (web-connector.md 3.3). So the name and the path count as well: one of them may change, not both. And a
+file that another connection is bound to is not bound to a second one unless an operator says so: most likely the .qwc
+was added while the wrong file was open.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ class Binding:
     company_name: str | None
     company_file: str | None
     may_move: bool = False
-    """An operator said that the books moved to another file."""
+    """An operator said that the books moved to another file, or that the first one is right although it is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class OpenFile:
     file_id: str | None
     company_name: str | None
     company_file: str
+    is_taken: bool = False
+    """Another connection is bound to a file of this name at this path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,8 @@ class Judgement:
     text: str = ""
     binds_anew: bool = False
     """Another file than before: what was sent to the old one cannot be looked up in this one."""
+    is_taken: bool = False
+    """Refused only because another connection is bound to this file."""
 
 
 def judge_file(bound: Binding, seen: OpenFile) -> Judgement:
@@ -61,7 +67,7 @@ def _compare(bound: Binding, seen: OpenFile) -> Judgement:
     if not has_our_stamp and (is_first or seen.file_id is not None):
         return Judgement(allowed=False, text=_wrong_file(bound, seen))
     if is_first:
-        return Judgement(allowed=True, text=f"Bound to {seen.company_name} ({seen.company_file})")
+        return _bind(bound, seen)
     if same_name and same_path:
         return Judgement(allowed=True)
     if has_our_stamp and (same_name or same_path):
@@ -75,6 +81,19 @@ def _compare(bound: Binding, seen: OpenFile) -> Judgement:
 
 def _bears_our_stamp(bound: Binding, seen: OpenFile) -> bool:
     return seen.file_id is not None and _same(seen.file_id, bound.file_id)
+
+
+def _bind(bound: Binding, seen: OpenFile) -> Judgement:
+    if seen.is_taken and not bound.may_move:
+        return Judgement(
+            allowed=False,
+            is_taken=True,
+            text=f"{seen.company_name} ({seen.company_file}) is open, and it already belongs to another connection. "
+            "Nothing was sent.",
+        )
+    return Judgement(
+        allowed=True, binds_anew=bound.may_move, text=f"Bound to {seen.company_name} ({seen.company_file})"
+    )
 
 
 def _move(bound: Binding, seen: OpenFile) -> Judgement:

@@ -11,11 +11,18 @@ from qbwc_bridge.list_entries import facts_of_company
 from qbwc_bridge.twins import Visit, twin_notice
 from qbxml.envelope import HostAndCompany, choose_version, parse_hcp
 from store import queue, webhooks
-from store.companies import record_incident, record_incident_once
+from store.companies import is_bound_elsewhere, record_incident, record_incident_once
 from store.tables import Company, WebConnectorSession
 
 TWIN_WINDOW = timedelta(hours=24)
 HOST_MAX = 100
+WRONG_STEP = (
+    "Open the right company file. If the books really moved to another file, ask TMS.ai to bind the connection anew."
+)
+TAKEN_STEP = (
+    "Remove this connection from the Web Connector, open the right company file and add the .qwc file again. "
+    "If both connections are meant for the same books, ask TMS.ai to bind the connection anew."
+)
 
 
 def meet(
@@ -33,7 +40,13 @@ def meet(
             company_file=owner.bound_company_file,
             may_move=owner.rebind_requested_at is not None,
         ),
-        OpenFile(file_id=seen.file_id(owner.owner_id), company_name=seen.company_name, company_file=company_file),
+        OpenFile(
+            file_id=seen.file_id(owner.owner_id),
+            company_name=seen.company_name,
+            company_file=company_file,
+            is_taken=owner.bound_company_name is None
+            and is_bound_elsewhere(session, owner.id, name=seen.company_name or "", path=company_file),
+        ),
     )
     if not judgement.allowed:
         _refuse(session, owner, wc, judgement, now)
@@ -61,15 +74,14 @@ def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement
     wc.guard_passed = False
     wc.last_error = judgement.text
     problem = {
-        "code": "wrong_company_file",
+        "code": "company_file_taken" if judgement.is_taken else "wrong_company_file",
         "cause": judgement.text,
         "owner": "bookkeeper",
-        "next_step": "Open the right company file. If the books really moved to another file, "
-        "ask TMS.ai to bind the connection anew.",
+        "next_step": TAKEN_STEP if judgement.is_taken else WRONG_STEP,
         "at": now.isoformat(),
     }
     owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
-    record_incident(session, company_id=owner.id, at=now, code="wrong_company_file", text=judgement.text)
+    record_incident(session, company_id=owner.id, at=now, code=problem["code"], text=judgement.text)
 
 
 def _look_for_twins(session: Session, owner: Company, wc: WebConnectorSession, now: datetime) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from store import secrets
@@ -33,6 +33,19 @@ def lock_company(session: Session, company_id: str) -> Company | None:
 def company_by_username(session: Session, username: str) -> Company | None:
     """Find the company whose Web Connector signs in with this name."""
     return session.scalar(select(Company).where(Company.username == username))
+
+
+def is_bound_elsewhere(session: Session, company_id: str, *, name: str, path: str) -> bool:
+    """Say whether another connection is bound to a company file of this name at this path, both without case.
+
+    Reads all companies; it is asked only before a connection's first binding.
+    """
+    query = select(Company.id).where(
+        Company.id != company_id,
+        func.lower(Company.bound_company_name) == func.lower(name.strip()),
+        func.lower(Company.bound_company_file) == func.lower(path.strip()),
+    )
+    return bool(path.strip()) and session.scalar(query.limit(1)) is not None
 
 
 def signs_in(owner: Company | None, password: str, *, now: datetime) -> bool:

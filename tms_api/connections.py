@@ -51,6 +51,7 @@ def rebind(company: CompanyPath, services: Services) -> RebindView:
     """Let the connection bind to another company file: the books really moved.
 
     What is under way to the old file then becomes Failed, "may already be in QuickBooks": nobody can look it up there.
+    Before the first binding it says that the file is right although another connection is bound to it.
     """
     with services.database.transaction("rebind") as session:
         row = require_company(session, company, lock=True)

@@ -46,6 +46,34 @@ def another_file(world: World, *, stamped: bool) -> CompanyFile:
     return other
 
 
+def test_a_file_that_another_connection_is_bound_to_is_not_bound_twice_unless_an_operator_says_so(world: World) -> None:
+    """The .qwc of one company, added while the file of another is open, bears a good mark: it still sends nothing."""
+    file = world.quickbooks
+    stores.add_company(world.database, "bolt", bound_company_name=file.name.upper(), bound_company_file=file.path)
+    request_id = world.queue(stores.an_invoice("inv_1"))
+    report = world.update()
+    assert report.outcome == "error"
+    assert "already belongs to another connection" in report.status
+    assert not file.ledger
+    problem = acme(world).problem
+    assert problem is not None
+    assert problem["code"] == "company_file_taken"
+    assert "add the .qwc file again" in problem["next_step"]
+    assert acme(world).bound_company_name is None
+    ask_to_rebind(world)
+    assert world.update().outcome == "ok"
+    assert [txn.external_guid for txn in file.ledger] == [world.request(request_id).facts["external_guid"]]
+    assert acme(world).problem is None
+    assert acme(world).rebind_requested_at is None, "the operator's word counts for one file"
+
+
+def test_a_file_of_the_same_name_elsewhere_is_another_file(world: World) -> None:
+    stores.add_company(world.database, "bolt", bound_company_name=world.quickbooks.name, bound_company_file="D:\\b.QBW")
+    world.queue(stores.an_invoice("inv_1"))
+    assert world.update().outcome == "ok"
+    assert world.quickbooks.ledger
+
+
 def test_books_that_moved_are_bound_anew_only_when_an_operator_says_so(world: World) -> None:
     """And only to a file to which the .qwc was added; what waits goes there."""
     world.queue(stores.an_invoice("inv_1"))
