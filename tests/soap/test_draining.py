@@ -1,4 +1,4 @@
-"""SIGTERM to a bridge that serves: first it says that it is not ready, then it lets nobody in, then it ends; no call is cut."""
+"""SIGTERM to a bridge that serves: not ready first, then closed to new calls, and no call under way is cut."""
 
 from __future__ import annotations
 
