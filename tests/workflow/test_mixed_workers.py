@@ -81,8 +81,9 @@ async def hears_a_cancel(handle: WorkflowHandle[Any, Any]) -> None:
 
     async def heard() -> bool:
         kinds = [event.event_type for event in await events(handle)]
-        asked = kinds.index(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
-        return EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in kinds[asked:]
+        asked = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+        # While a task is under way the server keeps the wish back.
+        return asked in kinds and EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in kinds[kinds.index(asked) :]
 
     await eventually(heard)
 
