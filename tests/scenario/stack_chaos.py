@@ -242,6 +242,31 @@ def _work(
     return results
 
 
+def _roll(database_url: str | None) -> int:
+    """Replace every process in turn; exit code 1 when anything of it was noticed."""
+    from tests.scenario import rolling  # it is built upon this module
+
+    with tempfile.TemporaryDirectory(prefix="qbd-rolling-") as folder:
+        stack = Stack(
+            Path(folder) / "data",
+            database_url=database_url,
+            twins=True,
+            drain_s=rolling.DRAIN_S,
+            probe_s=rolling.PROBE_S,
+        )
+        try:
+            stack.start()
+            counts = rolling.roll(stack)
+        except AssertionError as violation:
+            sys.stdout.write(f"the rolling restart was noticed: {violation}\n")
+            return 1
+        finally:
+            stack.stop()
+    for name, count in sorted(counts.items()):
+        sys.stdout.write(f"{count:6} {name}\n")
+    return 0
+
+
 def main() -> int:
     """Run the command line; exit code 1 when a seed violated the promise."""
     parser = argparse.ArgumentParser(prog="qbd chaos", description=__doc__)
@@ -249,8 +274,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="stacks side by side")
     parser.add_argument("--database-url", help="a PostgreSQL database for all jobs; otherwise SQLite, one file a job")
     parser.add_argument("--twins", action="store_true", help="two bridges behind one address, and two workers")
+    parser.add_argument(
+        "--rolling", action="store_true", help="no seeds: replace each process of such a stack in turn, under load"
+    )
     parser.add_argument("--without-recovery", action="store_true", help="the deliberately broken build")
     given = parser.parse_args()
+    if given.rolling:
+        return _roll(given.database_url)
     first, _, end = given.seeds.rpartition(":")
     seeds = list(range(int(first or 0), int(end)))
     started = time.monotonic()
