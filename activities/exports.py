@@ -61,11 +61,7 @@ class ExportActivities:
             if ended is not None and _is_over_for(ended, inp):
                 return Prepared(failure=_superseded())
             row = self._row(session, owner, inp, document)
-            is_accepted = row.state == ExportState.MAPPED and row.detail in (
-                contracts.ACCEPTED,
-                contracts.STARTING_AGAIN,
-            )
-            if is_accepted and row.content_hash != content_hash(document):
+            if contracts.has_not_begun(row) and row.content_hash != content_hash(document):
                 # A start that was late: what our API accepted last is what is exported.
                 inp = inp.model_copy(update={"document": row.document})
                 accepted = parse_document(row.document)

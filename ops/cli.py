@@ -122,7 +122,7 @@ def test(context: typer.Context) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def chaos(context: typer.Context) -> None:
-    """Kill and disturb a stack of its own by seed, and check the promise: --seeds N|FROM:TO, --jobs N, --help."""
+    """Kill and disturb a stack of its own, and check the promise: --seeds N|FROM:TO, --twins, --rolling, --help."""
     from ops.checks import run_chaos  # noqa: PLC0415
 
     raise typer.Exit(run_chaos(context.args))

@@ -29,7 +29,7 @@ def run_bridge(settings: Settings, *, factory: str = BRIDGE_FACTORY) -> int:
     configure_logging(settings.log_level)
     open_database(settings).close()  # tell in this process what the serving one could only log
     require_free(settings.soap_port, env_name("soap_port"))
-    return serve(factory, ANY, settings.soap_port)
+    return serve(factory, ANY, settings.soap_port, drain_s=settings.drain_s)
 
 
 def run_api(settings: Settings, around: Surroundings | None = None) -> None:
@@ -37,21 +37,25 @@ def run_api(settings: Settings, around: Surroundings | None = None) -> None:
     import uvicorn  # noqa: PLC0415
 
     from ops import wiring  # noqa: PLC0415
+    from ops.draining import DrainingServer, NotReadyWhileDraining  # noqa: PLC0415
 
     around = around or wiring.Surroundings()
     configure_logging(settings.log_level)
     database = open_database(settings, passing=around.passing)
     require_free(settings.api_port, env_name("api_port"))
-    server = uvicorn.Server(
+    app = NotReadyWhileDraining(wiring.api_app(settings, database, clock=around.clock))
+    server = DrainingServer(
         uvicorn.Config(
-            wiring.api_app(settings, database, clock=around.clock),
+            app,
             host=ANY,
             port=settings.api_port,
             log_config=None,
             access_log=False,  # addresses name companies and documents
             server_header=False,
-        )
+        ),
+        drain_s=settings.drain_s,
     )
+    app.server = server
 
     async def work() -> None:
         await server.serve()

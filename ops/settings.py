@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     batch_size: int = Field(20, ge=1, le=500, description="most exports in one message set")
     batch_bytes: int = Field(500_000, ge=10_000, le=5_000_000, description="most bytes of one message set")
     session_budget_s: int = Field(240, ge=10, le=3600, description="seconds that one Web Connector session may work")
+    drain_s: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="seconds that bridge and API still serve after SIGTERM while `/readyz` says 503 to load balancers",
+    )
     list_page: int = Field(200, ge=10, le=2000, description="rows of a list that are asked for at once")
     list_sync_minutes: int = Field(
         60, ge=1, le=10_080, description="minutes after which QuickBooks' lists are asked for what changed"

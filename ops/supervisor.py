@@ -66,9 +66,11 @@ class Supervisor:
         tell: Callable[[str], None],
         *,
         backoff_max_s: float = BACKOFF_MAX_S,
+        ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
         """Take the parts in waves: those of one start together, once all of the wave before are ready."""
         self._backoff_max_s = backoff_max_s
+        self._ready_timeout_s = ready_timeout_s
         self._waves = [[_Child(part) for part in wave] for wave in waves]
         self._children = [child for wave in self._waves for child in wave]
         self._log_dir = log_dir
@@ -123,13 +125,15 @@ class Supervisor:
         child.started = time.monotonic()
 
     async def _wait_ready(self, child: _Child) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline = time.monotonic() + self._ready_timeout_s
         while not await child.part.ready():
             if not child.alive:
                 raise StackError(f"The {child.part.name} process stopped while starting: {self._last_words(child)}")
             if time.monotonic() > deadline:
                 words = self._last_words(child)
-                raise StackError(f"The {child.part.name} process is not ready after {READY_TIMEOUT_S:.0f} s: {words}")
+                raise StackError(
+                    f"The {child.part.name} process is not ready after {self._ready_timeout_s:.0f} s: {words}"
+                )
             await asyncio.sleep(READY_POLL_S)
         if child.part.on_ready is not None:
             await child.part.on_ready()

@@ -143,7 +143,12 @@ def bridge_wsgi(
     relay.start()
     # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
     Finalize(None, relay.stop, exitpriority=1)
-    return build_wsgi(dispatcher, public_url=settings.app_origin, support_page=lambda _company: SUPPORT_TEXT)
+    return build_wsgi(
+        dispatcher,
+        public_url=settings.app_origin,
+        support_page=lambda _company: SUPPORT_TEXT,
+        is_ready=database.answers,
+    )
 
 
 def api_app(settings: Settings, database: Database, *, clock: Callable[[], datetime] = now) -> FastAPI:

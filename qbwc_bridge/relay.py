@@ -24,13 +24,14 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from store import exports, outbox, queue
+from mapping.issues import Owner
+from qbwc_bridge.pace import Pace
+from store import companies, exports, outbox, queue, webhooks
 from store.engine import Database
 from store.tables import OutboxSignal
 from workflows import contracts
 from workflows.contracts import WorkflowStart
 
-BATCH = 200
 LEASE = "relay"
 LEASE_S = 15.0
 IDLE_S = 0.2
@@ -54,6 +55,8 @@ PASSING = frozenset(
 )
 """What says something of the connection, not of one workflow. NOT_FOUND is here for a namespace that is missing."""
 REFUSED_PAUSE = timedelta(minutes=5)
+REFUSED = "temporal_refuses"
+REFUSED_TOLD_EVERY = timedelta(days=1)
 HOLD = RPC_TIMEOUT + timedelta(seconds=5)
 """While a start is on its way nobody may take it back; after that it counts as not delivered."""
 CLOSING_PAUSE = timedelta(seconds=1)
@@ -87,6 +90,7 @@ class Relay:
         self._clock = clock
         self._holder = holder
         self._task_queue = task_queue
+        self._pace = Pace()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -112,9 +116,14 @@ class Relay:
                     client = await self._client_factory()
                 delivered = await self.deliver_once(client)
                 pause = 0.0 if delivered else IDLE_S
+                if delivered:
+                    self._pace = self._pace.taken()
             except (RPCError, RuntimeError, OSError) as error:
                 log.warning("Temporal did not take signals; they wait", error=type(error).__name__)
                 pause = TROUBLE_S
+                if isinstance(error, RPCError) and error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
+                    self._pace = self._pace.refused()
+                    pause = self._pace.pause_s
             except SQLAlchemyError as error:
                 log.warning("the outbox could not be read", error=type(error).__name__)
                 pause = TROUBLE_S
@@ -150,9 +159,8 @@ class Relay:
         if refused:
             # Temporal is there and does not take these: the others must not wait for them.
             log.error("Temporal refuses signals", workflows=len(refused), status=str(refused[0]))
-            await asyncio.to_thread(
-                self._postpone, [w for w, r in zip(by_workflow, results, strict=True) if r in refused], REFUSED_PAUSE
-            )
+            why = {w: str(r) for w, r in zip(by_workflow, results, strict=True) if r in refused}
+            await asyncio.to_thread(self._note_refusal, why)
         return len(rows) - len(refused) - len(closing)
 
     async def _deliver(self, client: Client, signals: Sequence[OutboxSignal]) -> None:
@@ -185,7 +193,7 @@ class Relay:
             if not outbox.hold_lease(session, LEASE, holder=self._holder, now=now, seconds=LEASE_S):
                 return ()
             self._sweep(session, now)
-            return outbox.take(session, BATCH, now=now, hold_starts=HOLD)
+            return outbox.take(session, self._pace.batch, now=now, hold_starts=HOLD)
 
     def _sweep(self, session: Session, now: datetime) -> None:
         """Close what a Web Connector left open: the holder of the lease is the one who does it, now and then."""
@@ -215,6 +223,27 @@ class Relay:
     def _postpone(self, workflow_ids: Sequence[str], pause: timedelta) -> None:
         with self._database.transaction() as session:
             outbox.postpone(session, workflow_ids, until=self._clock() + pause)
+
+    def _note_refusal(self, why: dict[str, str]) -> None:
+        """Let these wait, and say to whoever looks at the export or the company what keeps it back."""
+        now = self._clock()
+        with self._database.transaction() as session:
+            outbox.postpone(session, list(why), until=now + REFUSED_PAUSE)
+            for workflow_id, reason in why.items():
+                row = exports.by_workflow_id(session, workflow_id)
+                if row is None:
+                    continue
+                session.refresh(row, with_for_update=True)  # somebody may take it back just now
+                text = contracts.not_taken(row.detail, reason)
+                companies.record_incident_once(
+                    session, company_id=row.company_id, at=now, code=REFUSED, text=text, within=REFUSED_TOLD_EVERY
+                )
+                if not contracts.has_not_begun(row) or row.detail == text:
+                    continue
+                row.detail, row.owner, row.updated_at = text, Owner.US, now
+                key = f"{row.id}/not taken/{now.isoformat()}"
+                exports.add_timeline(session, row.id, at=now, state=row.state, text=text, key=key)
+                webhooks.tell_export(session, row, at=now, key=key)
 
     def _let_go(self) -> None:
         with self._database.transaction() as session:

@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 import errno
+import functools
+import importlib
+import multiprocessing
 import socket
 import sys
+from collections.abc import Callable, Iterable
+from multiprocessing.synchronize import Event
+from typing import TYPE_CHECKING
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+
+from qbwc_bridge.wsgi import READY
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Handlers mostly wait for the database; a thousand companies that poll each minute are under a hundred calls/s.
 THREADS = 16
 
 
-def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int = THREADS) -> int:
+class _Draining(Granian):  # type: ignore[misc, valid-type]  # an alias of the kind of server that fits the interpreter
+    """Goes on serving for a while after a signal; a second one ends the wait."""
+
+    drain_s: float = 0
+    draining: Event
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        if self.interrupt_signal and self.drain_s > 0:
+            self.draining.set()
+            self.main_loop_interrupt.clear()
+            self.main_loop_interrupt.wait(self.drain_s)
+        super().shutdown(exit_code)
+
+
+def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int = THREADS, drain_s: float = 0) -> int:
     """Serve what the factory `target` ("module:function") makes, and give the exit code of the process.
 
-    Blocks until SIGINT or SIGTERM. Returns 1 after one line on standard error when the address cannot be bound.
-    granian itself leaves with SystemExit when a worker cannot be started.
+    Blocks until SIGINT or SIGTERM. Then `/readyz` answers 503 for `drain_s` seconds while everything else is served
+    as before, so that a load balancer sends its next connections elsewhere; then nobody is let in any more, and calls
+    under way are finished. Returns 1 after one line on standard error when the address cannot be bound. granian itself
+    leaves with SystemExit when a worker cannot be started.
     """
     problem = why_not_bindable(host, port)
     if problem:
         sys.stderr.write(f"Cannot listen on {host}:{port}: {problem}\n")
         return 1
-    server = Granian(
+    server = _Draining(
         target,
         address=host,
         port=port,
@@ -34,8 +61,30 @@ def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int =
         websockets=False,
         factory=True,
     )
-    server.serve()
+    server.drain_s = drain_s
+    server.draining = multiprocessing.Event()  # the serving process gets it when it is started
+    server.serve(target_loader=functools.partial(_load, target, server.draining), wrap_loader=False)
     return 0
+
+
+def _load(target: str, draining: Event) -> WSGIApplication:
+    module, _, name = target.partition(":")
+    factory: Callable[[], WSGIApplication] = getattr(importlib.import_module(module), name)
+    return _until_draining(factory(), draining)
+
+
+def _until_draining(application: WSGIApplication, draining: Event) -> WSGIApplication:
+    """Answer for the application that it is not ready, once the process was told to end."""
+
+    def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != READY or not draining.is_set():
+            return application(environ, start_response)
+        body = b"about to end\n"
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        start_response("503 Service Unavailable", headers)
+        return [body]
+
+    return wrapped
 
 
 def why_not_bindable(host: str, port: int) -> str:

@@ -27,6 +27,7 @@ from spyne.server.wsgi import WsgiApplication  # isort: skip
 ENDPOINT = "/qbwc"
 SUPPORT = "/support/"
 HEALTH = "/healthz"
+READY = "/readyz"
 BODY_BYTES_MAX = 16 << 20
 
 _CHUNK = 1 << 16
@@ -49,8 +50,11 @@ def build_wsgi(
     public_url: str,
     body_bytes_max: int = BODY_BYTES_MAX,
     support_page: Callable[[str], str | None],
+    is_ready: Callable[[], bool] = lambda: True,
 ) -> WSGIApplication:
     """Give the WSGI application for `service`.
+
+    `is_ready` says whether calls can be served now; `/healthz` only says that the process lives.
 
     `public_url` is the address stated in the WSDL, with or without `/qbwc` at its end; when it is empty, the host
     that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company.
@@ -68,6 +72,8 @@ def build_wsgi(
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
             reply = ("200 OK", _TEXT, b"ok\n")
+        elif path == READY and reading:
+            reply = _readiness(is_ready)
         elif path.startswith(SUPPORT) and reading:
             reply = _support_page(path.removeprefix(SUPPORT), support_page)
         else:
@@ -180,6 +186,15 @@ def _address(environ: WSGIEnvironment, public_url: str) -> str:
         host = environ.get("HTTP_HOST") or f"{environ.get('SERVER_NAME', 'localhost')}:{environ.get('SERVER_PORT', 80)}"
         base = f"{environ.get('wsgi.url_scheme', 'http')}://{quote(str(host), safe=':.[]-')}"
     return base if base.endswith(ENDPOINT) else base + ENDPOINT
+
+
+def _readiness(is_ready: Callable[[], bool]) -> Reply:
+    try:
+        ready = is_ready()
+    except Exception as error:  # noqa: BLE001 whatever it is, nothing can be served
+        _log.warning("not_ready", failure=describe_failure(error, []))
+        ready = False
+    return ("200 OK", _TEXT, b"ok\n") if ready else ("503 Service Unavailable", _TEXT, b"not ready\n")
 
 
 def _support_page(company: str, support_page: Callable[[str], str | None]) -> Reply:

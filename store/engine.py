@@ -84,6 +84,17 @@ class Database:
                 "Run: ./qbd migrate"
             )
 
+    def answers(self) -> bool:
+        """Say whether the database answers and was ever migrated; never raises.
+
+        At which migration it is does not matter: running processes go on while a newer program is brought in.
+        """
+        try:
+            with self.engine.connect() as connection:
+                return MigrationContext.configure(connection).get_current_revision() is not None
+        except SQLAlchemyError:
+            return False
+
     def migrate(self) -> None:
         """Bring the schema to this program's version; on a current database it changes nothing."""
         try:

@@ -33,8 +33,10 @@ from workflows.contracts import (
     ExportState,
     Outcome,
     Transaction,
+    begins_again,
     export_start,
     export_workflow_id,
+    has_not_begun,
 )
 
 INSERT_TRIES = 3
@@ -92,8 +94,7 @@ def retry_in(
 ) -> Accepted:
     """Do it inside the caller's transaction, which holds the row; a `ProblemError` leaves the row as it was."""
     # The same request again, before the export has begun.
-    is_waiting_to_start = row.state == ExportState.MAPPED and row.detail == STARTING_AGAIN
-    if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not is_waiting_to_start:
+    if row.state not in (ExportState.FAILED, ExportState.CANCELLED) and not begins_again(row):
         raise ProblemError(
             409, "not_retryable", f"The export is {row.state}; only a Failed or Cancelled one can be retried."
         )
@@ -148,7 +149,7 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
     now = services.clock()
     with services.database.transaction("cancel") as session:
         row = require_export(session, company_id, kind, document_id, lock=True)
-        if row.state != ExportState.MAPPED or row.detail not in (ACCEPTED, STARTING_AGAIN):
+        if not has_not_begun(row):
             return False
         if row.quickbooks is not None:
             return False  # a person said that it is there: it only has to be noted
@@ -156,6 +157,7 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
             return False
         row.state = ExportState.CANCELLED
         row.detail = "Taken back before it was started"
+        row.owner = None
         row.updated_at = now
         waits.end(session, row.id)
         webhooks.tell_export(session, row, at=now, key=f"unstarted/{now.isoformat()}")
@@ -237,7 +239,7 @@ def _accepted(
 def _put_start(services: ApiServices, session: Session, row: Export, *, confirmed_absent: bool) -> None:
     """Let the relay start the export. A second start of one that runs is none, and mends one that Temporal lost."""
     workflow_id = export_workflow_id(row.company_id, row.kind, row.document_id)
-    is_again = row.detail == STARTING_AGAIN
+    is_again = begins_again(row)
     if outbox.waits_to_start(session, workflow_id) and not is_again:
         return
     start = export_start(

@@ -8,7 +8,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from store.engine import Database
 from tms_api.problems import ProblemError, documented
 from tms_api.services import Services
 
@@ -37,7 +36,7 @@ async def healthz() -> Health:
 @router.get("/readyz", responses=documented(503))
 async def readyz(services: Services) -> Readiness:
     """Say whether the database and Temporal answer."""
-    database = await to_thread.run_sync(_database_answers, services.database)
+    database = await to_thread.run_sync(services.database.answers)
     temporal = await services.exporter.reachable()
     if not (database and temporal):
         missing = " and ".join(name for name, ok in (("the database", database), ("Temporal", temporal)) if not ok)
@@ -53,11 +52,3 @@ async def readyz(services: Services) -> Readiness:
 def metrics(services: Services) -> Response:
     """Give the metrics of this process for Prometheus."""
     return Response(generate_latest(services.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def _database_answers(database: Database) -> bool:
-    try:
-        database.check()
-    except Exception:  # noqa: BLE001 a probe reports every failure, whatever it is
-        return False
-    return True

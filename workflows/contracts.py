@@ -7,7 +7,7 @@ Payload models ignore unknown fields and only ever gain optional ones: older his
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -31,6 +31,8 @@ ACTIVITY_SYNC_STATUS = "sync_status"
 ACCEPTED = "Accepted; it is about to start"
 STARTING_AGAIN = "Starting again"
 """Details of an export that our API accepted and that has not begun: what the row holds then is what is exported."""
+
+REASON_MAX = 300
 
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Failure code of an export that may already be in QuickBooks: it is exported again only if a person says so."""
@@ -57,6 +59,33 @@ class ExportState(StrEnum):
     def status(self) -> str:
         """Give the word that a TMS user sees."""
         return self.value if self.is_final else "Pending"
+
+
+class Row(Protocol):
+    """What is asked of an export's row here."""
+
+    state: str
+    detail: str
+
+
+def has_not_begun(row: Row) -> bool:
+    """Say whether our API accepted the export and no run of it has begun yet."""
+    return row.state == ExportState.MAPPED and row.detail.startswith((ACCEPTED, STARTING_AGAIN))
+
+
+def begins_again(row: Row) -> bool:
+    """Say whether that is another run of an export that had ended."""
+    return has_not_begun(row) and row.detail.startswith(STARTING_AGAIN)
+
+
+def not_taken(detail: str, reason: str) -> str:
+    """Give the detail of an export whose start Temporal refuses: what it was, why, whose turn it is."""
+    before = next((one for one in (STARTING_AGAIN, ACCEPTED) if detail.startswith(one)), detail)
+    reason = reason[:REASON_MAX].rstrip(".")
+    return (
+        f"{before}. Temporal refuses it: {reason}. Nothing is lost, and nobody at the company can mend it: "
+        "operations corrects what Temporal names, and it goes on by itself within five minutes."
+    )
 
 
 class Failure(BaseModel):

@@ -40,6 +40,9 @@ STEP_TIMEOUT = timedelta(seconds=30)
 """One attempt of a database step. They take milliseconds; 30 s covers a locked database."""
 STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 """For ever: a database that is away comes back, and nothing of the export may be lost meanwhile."""
+TOO_LATE_TEXT = "It was fetched before it could be taken back; if QuickBooks gives it back, it is taken back then"
+PATCH_TOO_LATE = "say-that-a-cancel-came-too-late"
+"""Runs that began before this one was written record nothing at that place (see this package's docstring)."""
 INLINE_WAIT_MAX = timedelta(seconds=5)
 """A longer pause between two tries becomes a durable timer instead of a held workflow task."""
 
@@ -83,6 +86,7 @@ class QuickBooksExport:
                     await self._record(ExportState.CANCELLED, "Taken back before it was sent", key="cancelled")
                     raise asyncio.CancelledError
                 self._is_cancel_kept = True
+                await self._say_it_is_too_late()
             elif isinstance(event, Sent):
                 await self._record(
                     ExportState.SENT, "The Web Connector fetched it for QuickBooks", key=event.message_set_id
@@ -143,6 +147,11 @@ class QuickBooksExport:
             CancelResult,
         )
         return result.cancelled
+
+    async def _say_it_is_too_late(self) -> None:
+        """Tell people that their wish was heard and what becomes of it."""
+        if workflow.patched(PATCH_TOO_LATE):
+            await self._record(self._view.state, TOO_LATE_TEXT, key="cancel_too_late")
 
     async def _record(
         self,

@@ -6,15 +6,18 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from qbwc_bridge.relay import Relay
-from store import exports, outbox
+from qbwc_bridge.pace import BATCH, BATCH_MIN, PAUSE_MAX_S, Pace
+from qbwc_bridge.relay import LEASE_S, Relay
+from store import companies, exports, outbox
 from store.engine import Database
+from store.tables import OutboxSignal
 from tests.support import stores
 from tests.support.world import World
 from workflows import contracts, search_attributes
@@ -192,6 +195,116 @@ async def test_an_export_whose_workflow_temporal_lost_is_started_again(
     assert description.workflow_type == "QuickBooksExport"
     assert await relay.deliver_once(temporal.client) == 0
     await temporal.client.get_workflow_handle(workflow_id).terminate()
+
+
+async def test_a_start_that_temporal_refuses_is_told_in_words_and_goes_on_when_it_is_mended(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """A search attribute is missing: the export's row, its timeline and the company's incidents name it."""
+    client = temporal.client
+    stores.add_company(database)
+    document = stores.an_invoice("unlisted_1")
+    workflow_id = contracts.export_workflow_id("acme", "invoice", "unlisted_1")
+    wanted = contracts.export_start("acme", document, number="U-1")
+    wanted.search_attributes["NobodyMadeThis"] = "x"
+    new = exports.NewExport(
+        company_id="acme", kind="invoice", document_id="unlisted_1", number="U-1", content_hash="x", document=document
+    )
+    with database.transaction() as session:
+        row = exports.add_export(session, new, state="Mapped", at=clock.now)
+        row.detail = contracts.ACCEPTED
+        outbox.add_start(session, workflow_id=workflow_id, start=wanted.model_dump(mode="json"), at=clock.now)
+    relay = a_relay(database, client, clock)
+    for _ in range(2):
+        assert await relay.deliver_once(client) == 0
+        clock.forward(minutes=6)
+    with database.transaction() as session:
+        row = exports.by_workflow_id(session, workflow_id)
+        assert row is not None
+        assert "NobodyMadeThis" in row.detail
+        assert "operations" in row.detail
+        assert (row.state, row.owner) == ("Mapped", "us")
+        assert contracts.has_not_begun(row)
+        assert len(exports.timeline(session, row.id)) == 1
+        [incident] = companies.incidents(session, "acme")
+        assert (incident.code, incident.text) == ("temporal_refuses", row.detail)
+        waiting = session.scalars(select(OutboxSignal).where(OutboxSignal.workflow_id == workflow_id)).one()
+        waiting.payload = {**waiting.payload, "search_attributes": {"CompanyId": "acme"}}
+    assert await relay.deliver_once(client) == 1
+    handle = client.get_workflow_handle(workflow_id)
+    assert (await handle.describe()).workflow_type == "QuickBooksExport"
+    await handle.terminate()
+
+
+async def test_two_relays_that_hold_the_same_signals_keep_their_order(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """One hangs until its lease is over; the other tells the same and more: first hearings stay in order."""
+    client = temporal.client
+    first, second = (a_relay(database, client, clock, holder) for holder in ("first", "second"))
+    async with Worker(client, task_queue="listen", workflows=[Listener]):
+        handle = await client.start_workflow("Listener", 36, id="listener-5", task_queue="listen")
+        put(database, clock, "listener-5", range(12))
+        held = await asyncio.to_thread(first._take)
+        assert len(held) == 12
+        await first._deliver(client, held[:5])
+        put(database, clock, "listener-5", range(12, 24))
+        assert await second.deliver_once(client) == 0  # the lease is the first one's
+        clock.forward(seconds=LEASE_S + 1)
+        both = asyncio.gather(first._deliver(client, held[5:]), second.deliver_once(client))
+        assert (await both)[1] == 19
+        put(database, clock, "listener-5", range(24, 29))
+        assert await second.deliver_once(client) == 5
+        heard = await handle.result()
+    assert list(dict.fromkeys(heard)) == list(range(29))
+    assert len(heard) == 36
+
+
+@pytest.mark.long
+async def test_a_temporal_that_has_too_much_is_given_less_and_later(database: Database, clock: stores.Clock) -> None:
+    """A real server over its limit of requests: nothing is refused for good, and everything arrives in order."""
+    from tests.conftest import temporal_binary
+
+    limits = [f"--dynamic-config-value=frontend.namespace{kind}={count}" for kind, count in (("RPS", 6), ("Count", 50))]
+    slow = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(),
+        dev_server_extra_args=[*limits, "--dynamic-config-value=frontend.namespaceBurstRatio=1"],
+    )
+    relay = a_relay(database, slow.client, clock)
+    paces: list[Pace] = []
+    try:
+        for number in range(60):
+            put(database, clock, f"nobody-{number}", range(2))
+        thread = asyncio.create_task(relay._deliver_until_stopped())
+        async with asyncio.timeout(100):
+            while True:
+                with database.transaction() as session:
+                    left = outbox.count_undelivered(session)
+                paces.append(relay._pace)
+                if not left:
+                    break
+                clock.forward(seconds=1)
+                await asyncio.sleep(0.1)
+        relay._stop.set()
+        await thread
+    finally:
+        await slow.shutdown()
+    assert min(pace.batch for pace in paces) < BATCH, "the server never had too much"
+    with database.transaction() as session:
+        notes = set(session.scalars(select(OutboxSignal.note)))
+    assert notes == {"the workflow had ended"}
+
+
+def test_the_pace_falls_and_rises_within_bounds() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace = pace.refused()
+    assert (pace.batch, pace.pause_s) == (BATCH_MIN, PAUSE_MAX_S)
+    pace = pace.taken()
+    assert (pace.batch, pace.pause_s) == (2 * BATCH_MIN, 0)
+    for _ in range(20):
+        pace = pace.taken()
+    assert pace == Pace()
 
 
 async def test_sessions_that_nobody_closed_are_closed_by_time(

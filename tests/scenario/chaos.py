@@ -33,13 +33,20 @@ class Report:
     ledgers: tuple[str, ...]
     outcomes: Counter[str]
     faults: Counter[str]
+    served: tuple[int, ...]
+    """SOAP calls by bridge."""
+    relayed: Counter[str]
+    """What the relays did, when there are two."""
 
 
-def run(seed: int, *, recovery: bool = True) -> Report:
-    """Play the plan of a seed, then calm sessions; raises AssertionError with the plan when the promise is broken."""
+def run(seed: int, *, recovery: bool = True, bridges: int = 1) -> Report:
+    """Play the plan of a seed, then calm sessions; raises AssertionError with the plan when the promise is broken.
+
+    With two bridges each call of a session goes to either one.
+    """
     plan = Plan.of(seed)
     with tempfile.TemporaryDirectory(prefix="qbd-chaos-") as folder, structlog.testing.capture_logs():
-        world = InProcess(plan, Path(folder), recovery=recovery)
+        world = InProcess(plan, Path(folder), recovery=recovery, bridges=bridges)
         try:
             return _play(world)
         except AssertionError as violation:
@@ -49,7 +56,7 @@ def run(seed: int, *, recovery: bool = True) -> Report:
             world.close()
 
 
-def _play(world: World) -> Report:
+def _play(world: InProcess) -> Report:
     """The sessions of the plan, then calm ones, and the oracle after each."""
     struck: Counter[str] = Counter()
     for number, update in enumerate(world.plan.updates):
@@ -58,6 +65,7 @@ def _play(world: World) -> Report:
         oracle.check(world)
     calm_down(world)
     oracle.check_the_end(world)
+    world.check_the_end()
     outcomes: Counter[str] = Counter()
     for request in world.requests():
         outcome = outcome_of(request)
@@ -68,6 +76,8 @@ def _play(world: World) -> Report:
         ledgers=tuple(desk.quickbooks.snapshot() for desk in world.desks),
         outcomes=outcomes,
         faults=struck,
+        served=tuple(world.served),
+        relayed=Counter(world.relays.turns if world.relays is not None else {}),
     )
 
 

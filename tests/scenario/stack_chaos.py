@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,8 @@ class Death:
     nth: int
 
 
-def deaths_of(plan: Plan) -> list[Death]:
-    """Draw which processes die during the runs of a plan."""
+def deaths_of(plan: Plan, parts: Sequence[str] = PARTS) -> list[Death]:
+    """Draw which processes die during the runs of a plan, on a stack of these parts."""
     draw = random.Random(f"{plan.seed}/stack")
     deaths = []
     for session in range(len(plan.updates)):
@@ -66,7 +67,7 @@ def deaths_of(plan: Plan) -> list[Death]:
             phase = draw.choice(("posting", "session", "session"))
             points = POSTING_POINTS if phase == "posting" else SESSION_POINTS
             if draw.random() < 0.2:
-                points = tuple(f"kill {part}" for part in PARTS)
+                points = tuple(f"kill {part}" for part in parts)
             deaths.append(Death(session=session, phase=phase, point=draw.choice(points), nth=draw.choice((1, 1, 2, 3))))
     return deaths
 
@@ -76,7 +77,7 @@ class OnStack(World):
 
     def __init__(self, plan: Plan, stack: Stack) -> None:
         self.stack = stack
-        self.base = f"http://localhost:{stack.settings.soap_port}"
+        self.base = stack.base
         self.prefix = f"s{plan.seed}-{random.SystemRandom().randrange(16**6):06x}"
         super().__init__(plan, stack.database, stack.soap, stack.clock, stack.fuse)  # type: ignore[arg-type]
 
@@ -146,7 +147,7 @@ class OnStack(World):
 def run(seed: int, stack: Stack) -> Counter[str]:
     """Play a seed; gives what struck and how exports ended. Raises AssertionError when the promise is broken."""
     plan = Plan.of(seed)
-    deaths = deaths_of(plan)
+    deaths = deaths_of(plan, stack.parts)
     stack.wait_ready()
     world = OnStack(plan, stack)
     try:
@@ -221,11 +222,13 @@ async def _check_the_stack(world: OnStack) -> None:
     await asyncio.sleep(0.05)  # the SDK's threads may abort an interpreter that exits at once (temporal.md 21)
 
 
-def _work(seeds: list[int], database_url: str | None, recovery: bool) -> list[tuple[int, str, Counter[str]]]:
+def _work(
+    seeds: list[int], database_url: str | None, recovery: bool, twins: bool
+) -> list[tuple[int, str, Counter[str]]]:
     """Run seeds one after another on a stack of their own; stops at the first violation."""
     results: list[tuple[int, str, Counter[str]]] = []
     with tempfile.TemporaryDirectory(prefix="qbd-chaos-") as folder:
-        stack = Stack(Path(folder) / "data", database_url=database_url, recovery=recovery)
+        stack = Stack(Path(folder) / "data", database_url=database_url, recovery=recovery, twins=twins)
         try:
             stack.start()
             for seed in seeds:
@@ -239,14 +242,45 @@ def _work(seeds: list[int], database_url: str | None, recovery: bool) -> list[tu
     return results
 
 
+def _roll(database_url: str | None) -> int:
+    """Replace every process in turn; exit code 1 when anything of it was noticed."""
+    from tests.scenario import rolling  # it is built upon this module
+
+    with tempfile.TemporaryDirectory(prefix="qbd-rolling-") as folder:
+        stack = Stack(
+            Path(folder) / "data",
+            database_url=database_url,
+            twins=True,
+            drain_s=rolling.DRAIN_S,
+            probe_s=rolling.PROBE_S,
+        )
+        try:
+            stack.start()
+            counts = rolling.roll(stack)
+        except AssertionError as violation:
+            sys.stdout.write(f"the rolling restart was noticed: {violation}\n")
+            return 1
+        finally:
+            stack.stop()
+    for name, count in sorted(counts.items()):
+        sys.stdout.write(f"{count:6} {name}\n")
+    return 0
+
+
 def main() -> int:
     """Run the command line; exit code 1 when a seed violated the promise."""
     parser = argparse.ArgumentParser(prog="qbd chaos", description=__doc__)
     parser.add_argument("--seeds", default="20", help="how many, or FROM:TO")
     parser.add_argument("--jobs", type=int, default=1, help="stacks side by side")
     parser.add_argument("--database-url", help="a PostgreSQL database for all jobs; otherwise SQLite, one file a job")
+    parser.add_argument("--twins", action="store_true", help="two bridges behind one address, and two workers")
+    parser.add_argument(
+        "--rolling", action="store_true", help="no seeds: replace each process of such a stack in turn, under load"
+    )
     parser.add_argument("--without-recovery", action="store_true", help="the deliberately broken build")
     given = parser.parse_args()
+    if given.rolling:
+        return _roll(given.database_url)
     first, _, end = given.seeds.rpartition(":")
     seeds = list(range(int(first or 0), int(end)))
     started = time.monotonic()
@@ -254,7 +288,9 @@ def main() -> int:
     done, violations = 0, []
     chunks = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
     with concurrent.futures.ProcessPoolExecutor(given.jobs, max_tasks_per_child=1) as pool:
-        futures = [pool.submit(_work, chunk, given.database_url, not given.without_recovery) for chunk in chunks]
+        futures = [
+            pool.submit(_work, chunk, given.database_url, not given.without_recovery, given.twins) for chunk in chunks
+        ]
         for future in concurrent.futures.as_completed(futures):
             if future.cancelled():
                 continue

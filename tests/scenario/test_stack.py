@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from store import queue
-from tests.scenario import oracle, stack_chaos
+from tests.scenario import oracle, rolling, stack_chaos
 from tests.scenario.plan import Document, Plan, Update
-from tests.scenario.stack import PARTS, Stack
+from tests.scenario.stack import PARTS, TWINS, Stack
 from tests.scenario.stack_chaos import POSTING_POINTS, SESSION_POINTS, OnStack
 from tests.support import postgres
 
@@ -44,8 +45,8 @@ REFUSED = (("connectionError: before commit",), ("connectionError: after commit"
 
 
 @contextmanager
-def running(folder: Path, database_url: str | None) -> Iterator[Stack]:
-    stack = Stack(folder / "data", database_url=database_url)
+def running(folder: Path, database_url: str | None, **shape: Any) -> Iterator[Stack]:
+    stack = Stack(folder / "data", database_url=database_url, **shape)
     try:
         stack.start()
         yield stack
@@ -135,6 +136,32 @@ def test_whoever_dies_at_whatever_point_nothing_is_lost_or_doubled(
             stack.kill(part)
             play(stack, number)
         assert sum(count for name, count in stack_chaos.run(13, stack).items() if name.startswith("= ")) > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_with_two_of_everything_whoever_dies_nothing_is_lost_or_doubled(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Two bridges that share each session, two relays, two workers: the points, a kill of each, and a seed."""
+    with databases(kind, request) as url, running(tmp_path, url, twins=True) as stack:
+        for number, points in enumerate((*ROUNDS, {"session": SESSION[4]}, {"session": SESSION[9]})):
+            play(stack, number, **points)
+        for number, part in enumerate(TWINS, 200):
+            stack.kill(part)
+            play(stack, number)
+        assert sum(count for name, count in stack_chaos.run(13, stack).items() if name.startswith("= ")) > 0
+        assert stack.front is not None
+        assert min(stack.front.carried[port] for port in stack.soap_ports) > 10
+
+
+@pytest.mark.long
+def test_a_rolling_restart_under_load_is_not_noticed(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Each process of each kind ends by SIGTERM and is replaced, twice, while documents come and sessions run."""
+    shape = {"twins": True, "drain_s": rolling.DRAIN_S, "probe_s": rolling.PROBE_S}
+    with databases("postgresql", request) as url, running(tmp_path, url, **shape) as stack:
+        counts = rolling.roll(stack)
+    assert all(counts[f"{part} replaced"] == rolling.ROUNDS for part in TWINS if part != "temporal")
 
 
 @contextmanager

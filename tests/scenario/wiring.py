@@ -70,6 +70,8 @@ class Line:
         self.reorders: set[int] = set()
         self.holds: dict[int, Callable[[bytes], None]] = {}
         self._overtaken: list[bytes] = []
+        self.between: Action = lambda: None
+        """What goes on elsewhere after each call."""
 
     def calm(self) -> None:
         """Forget all plans; the counts begin anew."""
@@ -108,6 +110,7 @@ class Line:
         if self._fuse.has_blown:
             self._fuse.has_blown = False
             raise httpx.RemoteProtocolError("the bridge died before it replied")
+        self.between()
         return reply
 
 
@@ -134,14 +137,14 @@ class WithoutRecovery(Dispatcher):
 
 
 class _Current:
-    """Passes every call on to the dispatcher of the run that is under way."""
+    """Passes every call on to a dispatcher of the run that is under way."""
 
-    dispatcher: Dispatcher
+    choose: Callable[[], Dispatcher]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         # Looked up at each call: spyne keeps what it gets here for longer than a run.
         def call(*values: str) -> Any:
-            return getattr(self.dispatcher, name)(*values)
+            return getattr(self.choose(), name)(*values)
 
         return call
 
@@ -169,8 +172,10 @@ def _migrated() -> bytes:
 
 
 def open_database(folder: Path, passing: Passing) -> Database:
+    """The run's database, with an engine and connections of this caller's own."""
     path = folder / "qbd.sqlite"
-    path.write_bytes(_migrated())
+    if not path.exists():
+        path.write_bytes(_migrated())
     database = Database(f"sqlite:///{path}", passing=passing)
 
     @event.listens_for(database.engine, "connect")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ PASSWORD = "never-log-me-7261"
 
 
 class RecordingService:
-    """Answers plausibly and notes each call; the user, ticket or version "fail" makes a call raise."""
+    """Answers plausibly and notes each call; the user, ticket or version "fail" makes a call raise.
+
+    A clientVersion "wait" gets its answer when the file FAKE_WAIT is there.
+    """
 
     def __init__(self, notebook: Path | None = None) -> None:
         self.notebook = notebook
@@ -34,6 +38,8 @@ class RecordingService:
 
     def client_version(self, version: str) -> str:
         self._note("client_version", version)
+        while version == "wait" and not Path(os.environ["FAKE_WAIT"]).exists():
+            time.sleep(0.02)
         return ""
 
     def authenticate(self, username: str, password: str) -> list[str]:

@@ -16,7 +16,9 @@ from tests.soap.server_process import Server, start_process
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/qbwc", "/qbwc/", "/healthz", "/support/acme", "/support/nobody", "/support/%C3%A9"])
+@pytest.mark.parametrize(
+    "path", ["/qbwc", "/qbwc/", "/healthz", "/readyz", "/support/acme", "/support/nobody", "/support/%C3%A9"]
+)
 def test_pages_answer_200(server: Server, method: str, path: str) -> None:
     reply = server.request(method, path)
     assert reply.status == 200
@@ -29,6 +31,23 @@ def test_pages_answer_200(server: Server, method: str, path: str) -> None:
 )
 def test_everything_else_is_404(server: Server, method: str, path: str) -> None:
     assert server.request(method, path).status == 404
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_bridge_without_its_database_is_alive_and_not_ready(failing: bool) -> None:
+    """A load balancer leaves it out; nobody restarts it."""
+
+    def is_ready() -> bool:
+        if failing:
+            raise OSError("the database is away")
+        return False
+
+    application = build_wsgi(RecordingService(), public_url="", support_page=support_text, is_ready=is_ready)
+    statuses: list[str] = []
+    for path in ("/readyz", "/healthz"):
+        environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": ""}
+        list(application(environ, lambda status, _headers: statuses.append(status)))  # type: ignore[arg-type,return-value]
+    assert statuses == ["503 Service Unavailable", "200 OK"]
 
 
 def test_support_page_escapes_and_hides_what_it_does_not_know(server: Server) -> None:

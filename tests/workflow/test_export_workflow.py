@@ -42,7 +42,7 @@ from workflows.contracts import (
     Sent,
     Transaction,
 )
-from workflows.export import QuickBooksExport
+from workflows.export import TOO_LATE_TEXT, QuickBooksExport
 from workflows.search_attributes import COMPANY_ID, DOCUMENT_KIND
 
 TRANSACTION = Transaction(txn_id="C5-1417118624", edit_sequence="1417118624", ref_number="INV-1", txn_number="7")
@@ -298,6 +298,40 @@ async def test_a_cancellation_after_sent_changes_nothing(exporting: Exporting) -
     assert await handle.result() == TRANSACTION
     await remember(handle, "cancelled_too_late")
     assert exporting.row(document).state == ExportState.SUCCESSFUL
+
+
+async def test_a_cancellation_that_came_too_late_is_answered_and_kept(exporting: Exporting) -> None:
+    """People read that their wish was heard; it is granted when QuickBooks gives the document back."""
+    for name in ("cancelled_in_quickbooks_said", "cancelled_when_given_back"):
+        document = stores.an_invoice(name)
+        handle = await exporting.start(document)
+        row = await exporting.until(document, ExportState.QUEUED)
+        request_id = exporting.request_id(row)
+        await exporting.fetch(handle, request_id)
+        await exporting.until(document, ExportState.SENT)
+        await handle.cancel()
+        await eventually(lambda document=document: said_to_be_too_late(exporting, document))  # type: ignore[misc]
+        if name == "cancelled_in_quickbooks_said":
+            end = Outcome(request_id=request_id, key="end", transaction=TRANSACTION)
+            await handle.signal(contracts.SIGNAL_OUTCOME, end)
+            assert await handle.result() == TRANSACTION
+        else:
+            with exporting.database.transaction() as session:
+                request = queue.request(session, request_id)
+                assert request is not None
+                request.state, request.message_set_id = queue.WAITING, None
+            back = Outcome(request_id=request_id, key="again-1", requeued="A form is open in QuickBooks")
+            await handle.signal(contracts.SIGNAL_OUTCOME, back)
+            with pytest.raises(WorkflowFailureError) as caught:
+                await handle.result()
+            assert isinstance(caught.value.cause, CancelledError)
+            assert exporting.row(document).state == ExportState.CANCELLED
+        await remember(handle, name)
+
+
+async def said_to_be_too_late(exporting: Exporting, document: dict[str, Any]) -> bool:
+    row = exporting.row(document)
+    return row is not None and row.state == ExportState.SENT and row.detail == TOO_LATE_TEXT
 
 
 async def test_a_new_run_adopts_a_request_that_is_under_way(exporting: Exporting) -> None:
