@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -156,21 +155,9 @@ def soap_layer() -> Any:
     return build_wsgi(service, public_url=BASE, support_page=lambda _company: None)
 
 
-@functools.cache
-def _migrated() -> bytes:
-    """A migrated empty database, made once in a process."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = next(stores.sqlite(Path(folder)))
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("rollback")
-            connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
-        database.close()
-        return (Path(folder) / "qbd.sqlite").read_bytes()
-
-
 def open_database(folder: Path, passing: Passing) -> Database:
     path = folder / "qbd.sqlite"
-    path.write_bytes(_migrated())
+    path.write_bytes(stores.migrated_file())
     database = Database(f"sqlite:///{path}", passing=passing)
 
     @event.listens_for(database.engine, "connect")
