@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.tables import Base
+
+_IS_RELEASED = text("released_at IS NOT NULL")
 
 
 class ExportWait(Base):
@@ -17,6 +19,7 @@ class ExportWait(Base):
     __table_args__ = (
         Index("ix_export_waits_key", "company_id", "key"),
         Index("ix_export_waits_released", "company_id", "released_at"),
+        Index("ix_export_waits_due", "company_id", postgresql_where=_IS_RELEASED, sqlite_where=_IS_RELEASED),
     )
     export_id: Mapped[int] = mapped_column(ForeignKey("exports.id"), primary_key=True)
     key: Mapped[str] = mapped_column(String(160), primary_key=True)

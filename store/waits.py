@@ -42,7 +42,11 @@ def count_released(session: Session, company_id: str) -> int:
 
 
 def released(session: Session, company_id: str, *, after: int, limit: int) -> Sequence[Export]:
-    """Give the exports that shall start again, oldest first, those behind an id; the transaction holds them."""
+    """Give the exports that shall start again, oldest first, those behind an id; the transaction holds them.
+
+    The caller holds the company, and that is enough: one that passes over what another holds would leave it unstarted,
+    and without the company an entry that is saved meanwhile would be overlooked.
+    """
     marked = select(ExportWait.export_id).where(
         ExportWait.company_id == company_id, ExportWait.released_at.is_not(None), ExportWait.export_id > after
     )

@@ -58,20 +58,21 @@ def deliveries(
     if before is not None:
         at, last_id = before
         same_time = and_(WebhookDelivery.created_at == at, WebhookDelivery.id < last_id)
-        query = query.where(or_(WebhookDelivery.created_at < at, same_time))
+        query = query.where(WebhookDelivery.created_at <= at, or_(WebhookDelivery.created_at < at, same_time))
     return session.scalars(
         query.order_by(WebhookDelivery.created_at.desc(), WebhookDelivery.id.desc()).limit(limit)
     ).all()
 
 
 def unstarted(session: Session, *, now: datetime, limit: int) -> Sequence[WebhookDelivery]:
-    """Give the oldest messages that no workflow delivers yet."""
+    """Give the oldest messages that no workflow delivers yet; those that another transaction holds are passed over."""
     query = select(WebhookDelivery).where(
         WebhookDelivery.state == PENDING,
         WebhookDelivery.started_at.is_(None),
         WebhookDelivery.available_at <= now,
     )
-    return session.scalars(query.order_by(WebhookDelivery.available_at, WebhookDelivery.id).limit(limit)).all()
+    oldest = query.order_by(WebhookDelivery.available_at, WebhookDelivery.id).limit(limit)
+    return session.scalars(oldest.with_for_update(skip_locked=True)).all()
 
 
 def mark_started(session: Session, delivery_ids: Sequence[str], *, at: datetime) -> None:

@@ -40,7 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with a database runs once for each kind that was chosen."""
-    if "database_kind" not in metafunc.fixturenames:
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "database_kind" not in metafunc.fixturenames or "database_kind" in own:
         return
     kinds: list[Any] = KINDS_OF_CHOICE[metafunc.config.getoption("--database")]
     if not kinds:

@@ -105,9 +105,9 @@ class Scratch:
     def __init__(self, url: str) -> None:
         """`url` names a database of ours alone, without tables."""
         self.url = url
-        database = Database(url)
-        database.migrate()
-        self._engine = database.engine
+        self._database = Database(url)
+        self._database.migrate()
+        self._engine = self._database.engine
         with self._engine.connect() as connection:
             numbered = connection.execute(text(NUMBERED)).scalars().all()
         tables = [f"delete from {table.name}" for table in reversed(METADATA.sorted_tables)]
@@ -116,7 +116,7 @@ class Scratch:
     def empty(self) -> None:
         """Delete every row and begin the numbers anew; what a test before left connected is cut off."""
         with self._engine.begin() as connection:
-            connection.exec_driver_sql("set local lock_timeout = '10s'")
+            connection.exec_driver_sql("set local lock_timeout = '30s'")
             connection.exec_driver_sql(self._statements)
 
     def close(self) -> None:
