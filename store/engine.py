@@ -134,8 +134,9 @@ class Database:
     def _head(self) -> str | None:
         return self._scripts().get_current_head()
 
-    def _scripts(self) -> ScriptDirectory:
-        return ScriptDirectory.from_config(self._alembic())
+    @classmethod
+    def _scripts(cls) -> ScriptDirectory:
+        return ScriptDirectory.from_config(cls._alembic())
 
     @property
     def shown(self) -> str:

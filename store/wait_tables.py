@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.tables import Base
-
-_IS_RELEASED = text("released_at IS NOT NULL")
 
 
 class ExportWait(Base):
@@ -17,9 +15,9 @@ class ExportWait(Base):
 
     __tablename__ = "export_waits"
     __table_args__ = (
-        Index("ix_export_waits_key", "company_id", "key"),
+        Index("ix_export_waits_entry", "company_id", "key", "released_at"),
         Index("ix_export_waits_released", "company_id", "released_at"),
-        Index("ix_export_waits_due", "company_id", postgresql_where=_IS_RELEASED, sqlite_where=_IS_RELEASED),
+        Index("ix_export_waits_due", "released_at", "company_id"),
     )
     export_id: Mapped[int] = mapped_column(ForeignKey("exports.id"), primary_key=True)
     key: Mapped[str] = mapped_column(String(160), primary_key=True)

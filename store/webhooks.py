@@ -33,7 +33,7 @@ SEE_API = "Read the reasons through the API."
 
 def webhook(session: Session, company_id: str, webhook_id: str, *, lock: bool = False) -> Webhook | None:
     """Find a webhook of a company; `lock` keeps others from changing it meanwhile."""
-    found = session.get(Webhook, webhook_id, with_for_update=True if lock else None)
+    found = session.get(Webhook, webhook_id, with_for_update=True if lock else None, populate_existing=lock)
     return found if found is not None and found.company_id == company_id else None
 
 
@@ -45,7 +45,7 @@ def webhooks(session: Session, company_id: str) -> Sequence[Webhook]:
 
 def delivery(session: Session, delivery_id: str, *, lock: bool = False) -> WebhookDelivery | None:
     """Find a message."""
-    return session.get(WebhookDelivery, delivery_id, with_for_update=True if lock else None)
+    return session.get(WebhookDelivery, delivery_id, with_for_update=True if lock else None, populate_existing=lock)
 
 
 def deliveries(

@@ -6,6 +6,7 @@ QBD_CHAOS_SEEDS=from:to runs another range of seeds; a violation names its seed,
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import pytest
 
@@ -48,6 +49,15 @@ def test_a_seed_replays_exactly() -> None:
     """Calls, ids, times and books: otherwise a failing seed could not be looked into."""
     for seed in (1, 3):
         assert chaos.run(seed) == chaos.run(seed)
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(3), pytest.param(range(3, 60), marks=pytest.mark.long)], ids=lambda seeds: f"to {seeds.stop}"
+)
+def test_pruning_at_any_moment_changes_nothing(seeds: range) -> None:
+    """Every reply, every book and every outcome is the same, although what is older than a day is forgotten."""
+    for seed in seeds:
+        assert chaos.run(seed, keep=timedelta(days=1)) == chaos.run(seed)
 
 
 def test_the_faults_are_all_drawn() -> None:

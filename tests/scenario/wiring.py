@@ -69,6 +69,8 @@ class Line:
         self.reorders: set[int] = set()
         self.holds: dict[int, Callable[[bytes], None]] = {}
         self._overtaken: list[bytes] = []
+        self.meanwhile: Action = lambda: None
+        """What happens beside every call."""
 
     def calm(self) -> None:
         """Forget all plans; the counts begin anew."""
@@ -77,6 +79,7 @@ class Line:
 
     def post(self, url: str, *, content: bytes, headers: dict[str, str], follow_redirects: bool) -> httpx.Response:
         """Carry a call, as httpx.Client would."""
+        self.meanwhile()
         data = content
         method = headers["SOAPAction"].strip('"').rpartition("/")[2]
         self._counts[method] += 1
