@@ -165,7 +165,8 @@ class WebhookActivities:
     def _note(self, delivery_id: str, result: _Result) -> None:
         now = self._clock()
         with self._database.transaction() as session:
-            row, owner = _found(session, delivery_id)
+            # In the order in which deleting a webhook locks: first it, then its messages.
+            row, owner = _found(session, delivery_id, lock_webhook=result.status == GONE)
             if row is None:
                 return
             row.attempts += 1
@@ -190,6 +191,12 @@ async def _drain(response: httpx.Response) -> None:
             return
 
 
-def _found(session: Session, delivery_id: str) -> tuple[WebhookDelivery | None, Webhook | None]:
+def _found(
+    session: Session, delivery_id: str, *, lock_webhook: bool = False
+) -> tuple[WebhookDelivery | None, Webhook | None]:
+    if lock_webhook:
+        seen = webhooks.delivery(session, delivery_id)
+        if seen is not None:
+            webhooks.webhook(session, seen.company_id, seen.webhook_id, lock=True)
     row = webhooks.delivery(session, delivery_id, lock=True)
     return row, session.get(Webhook, row.webhook_id) if row is not None else None

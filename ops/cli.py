@@ -112,6 +112,20 @@ def migrate() -> None:
     typer.echo(f"{migrate_database(_settings())} is at this program's version.")
 
 
+@app.command()
+def prune(
+    older_than: Annotated[
+        int | None, typer.Option(min=7, metavar="DAYS", help="Days to keep; default: QBD_RETENTION_DAYS.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
+) -> None:
+    """Delete answers, timelines, delivered signals and notices that are over and old; may run at any time."""
+    from ops.prune import run_prune  # noqa: PLC0415
+
+    for line in run_prune(_settings(), older_than=older_than, dry_run=dry_run):
+        typer.echo(line)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run the tests; further arguments go to pytest."""

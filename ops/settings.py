@@ -88,6 +88,13 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(
         False, description="`true` lets webhooks lead to private addresses and http://localhost; for development only"
     )
+    retention_days: int | None = Field(
+        None,
+        ge=7,
+        le=3650,
+        description="days after which `./qbd prune` deletes answers, timelines, delivered signals and notices that are "
+        "over; without it nothing is deleted",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )

@@ -105,8 +105,8 @@ def record_incident_once(
 
 def incidents(session: Session, company_id: str, limit: int = 20) -> Sequence[Incident]:
     """List a company's incidents, newest first."""
-    query = select(Incident).where(Incident.company_id == company_id).order_by(Incident.id.desc()).limit(limit)
-    return session.scalars(query).all()
+    query = select(Incident).where(Incident.company_id == company_id)
+    return session.scalars(query.order_by(Incident.at.desc(), Incident.id.desc()).limit(limit)).all()
 
 
 def mapping_sections(session: Session, section: str, *, besides: str, limit: int) -> list[dict[str, Any]]:
@@ -118,4 +118,4 @@ def mapping_sections(session: Session, section: str, *, besides: str, limit: int
 def last_incident_at(session: Session, company_id: str, code: str) -> datetime | None:
     """Give when an incident of this kind happened last."""
     query = select(Incident.at).where(Incident.company_id == company_id, Incident.code == code)
-    return session.scalar(query.order_by(Incident.id.desc()).limit(1))
+    return session.scalar(query.order_by(Incident.at.desc()).limit(1))

@@ -11,10 +11,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
+
+from store import online
 
 LOCK_WAIT_S = 10
 """How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
@@ -68,7 +70,10 @@ class Database:
             self.passing(f"{step}: after commit")
 
     def check(self) -> None:
-        """Raise `DatabaseProblemError` unless the database answers and is at this program's migration."""
+        """Raise `DatabaseProblemError` unless the database answers and is at this program's migration or a later one.
+
+        A later one is what a process finds that starts again during an upgrade: the schema only grows.
+        """
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("select 1"))
@@ -77,10 +82,9 @@ class Database:
             raise DatabaseProblemError(
                 f"The database {self.shown} does not answer: {str(error.__cause__ or error).splitlines()[0]}"
             ) from error
-        wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
-        if current != wanted:
+        if not self._is_newer(current) and current != self._head():
             raise DatabaseProblemError(
-                f"The database {self.shown} is at migration {current or 'none'}, this program needs {wanted}. "
+                f"The database {self.shown} is at migration {current or 'none'}, this program needs {self._head()}. "
                 "Run: ./qbd migrate"
             )
 
@@ -96,16 +100,54 @@ class Database:
             return False
 
     def migrate(self) -> None:
-        """Bring the schema to this program's version; on a current database it changes nothing."""
+        """Bring the schema to this program's version; on a current or newer database it changes nothing.
+
+        Other processes may be at work, other migrations too: see `store.online`.
+        """
         try:
-            with self.engine.begin() as connection:
-                config = self._alembic()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if self.is_sqlite:
+                with self.engine.begin() as connection:
+                    self._upgrade(connection)
+            else:
+                with online.one_at_a_time(self.engine):
+                    self._upgrade_patiently()
         except SQLAlchemyError as error:
             raise DatabaseProblemError(
                 f"The database {self.shown} cannot be migrated: {str(error.__cause__ or error).splitlines()[0]}"
             ) from error
+
+    def _upgrade_patiently(self) -> None:
+        """Each revision is a transaction: a try goes on where the one before met a lock that was held for too long."""
+        for left in reversed(range(online.TRIES)):
+            try:
+                with self.engine.connect() as connection:
+                    online.no_long_waits(connection)
+                    self._upgrade(connection)
+                    return
+            except OperationalError as error:
+                if not left or not online.is_passing(error):
+                    raise
+
+    def _upgrade(self, connection: Connection) -> None:
+        if self._is_newer(MigrationContext.configure(connection).get_current_revision()):
+            return
+        if not self.is_sqlite:
+            connection.rollback()  # ends what reading began: Alembic makes a transaction for each revision
+        config = self._alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    def _is_newer(self, revision: str | None) -> bool:
+        """Say whether a revision is one that this program does not know: a later version of it made it."""
+        known = {script.revision for script in self._scripts().walk_revisions()}
+        return revision is not None and revision not in known
+
+    def _head(self) -> str | None:
+        return self._scripts().get_current_head()
+
+    @classmethod
+    def _scripts(cls) -> ScriptDirectory:
+        return ScriptDirectory.from_config(cls._alembic())
 
     @property
     def shown(self) -> str:

@@ -106,6 +106,7 @@ def list_by_change(
     query = _matching(wanted)
     if after is not None:
         at, export_id = after
+        query = query.where(Export.updated_at >= at)  # where an index can begin; the rest of the page before follows
         query = query.where(or_(Export.updated_at > at, and_(Export.updated_at == at, Export.id > export_id)))
     return session.scalars(query.order_by(Export.updated_at, Export.id).limit(limit)).all()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from store.api_tables import KeptAnswer
+
+FORGOTTEN_AT_ONCE = 100
+"""Expired answers that one request clears away at most: more than come in while it runs, and no long wait."""
 
 
 def claim(
@@ -25,8 +28,12 @@ def claim(
 
     Raises IntegrityError when another process begins in the same moment; try again.
     """
-    session.execute(delete(KeptAnswer).where(KeptAnswer.expires_at <= now))
+    forget_expired(session, now=now, limit=FORGOTTEN_AT_ONCE)
     row = session.get(KeptAnswer, key, with_for_update=True)
+    if row is not None and row.expires_at <= now:
+        session.delete(row)  # more have expired than were cleared away
+        session.flush()
+        row = None
     if row is None:
         row = KeptAnswer(id=key, request_hash=request_hash, holder=holder, held_until=held_until, expires_at=expires_at)
         session.add(row)
@@ -36,6 +43,15 @@ def claim(
         row.holder = holder
         row.held_until = held_until
     return row
+
+
+def forget_expired(session: Session, *, now: datetime, limit: int) -> int:
+    """Forget answers whose time is over, at most `limit`; gives how many. Those that another one forgets are left."""
+    over = select(KeptAnswer.id).where(KeptAnswer.expires_at <= now).order_by(KeptAnswer.expires_at).limit(limit)
+    ids = session.scalars(over.with_for_update(skip_locked=True)).all()
+    if ids:
+        session.execute(delete(KeptAnswer).where(KeptAnswer.id.in_(ids)))
+    return len(ids)
 
 
 def keep(session: Session, key: str, *, holder: str, status: int, headers: dict[str, Any], body: bytes) -> None:

@@ -15,7 +15,7 @@ class ListEntry(Base):
 
     __tablename__ = "list_entries"
     __table_args__ = (
-        Index("ix_list_entries_name", "company_id", "kind", "name_key"),
+        Index("ix_list_entries_page", "company_id", "kind", "name_key", "list_id"),
         Index("ix_list_entries_search", "company_id", "name_key"),
         Index("ix_list_entries_parent", "company_id", "parent_list_id"),
     )

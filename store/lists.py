@@ -89,7 +89,8 @@ def search(
         ranked = query.where(condition)
         if after is not None and rank == after.rank:
             ranked = ranked.where(
-                or_(key > after.name_key, and_(key == after.name_key, ListEntry.list_id > after.list_id))
+                key >= after.name_key,  # where an index can begin
+                or_(key > after.name_key, and_(key == after.name_key, ListEntry.list_id > after.list_id)),
             )
         page = ranked.order_by(key, ListEntry.list_id).limit(limit - len(found))
         found += [(row, rank) for row in session.scalars(page)]

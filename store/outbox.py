@@ -1,12 +1,18 @@
-"""Signals that wait for Temporal, and the lease that lets one relay at a time deliver them in order."""
+"""Signals that wait for Temporal, and the lease that lets one relay at a time deliver them in order.
+
+Two locks, for two questions. Who delivers: the lease, for signals of one workflow must not overtake each other on two
+ways. What is free: rows that another transaction holds are passed over (FOR UPDATE SKIP LOCKED), never waited for.
+SQLite holds the whole database for a writer anyway.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.tables import Lease, OutboxSignal
@@ -14,6 +20,8 @@ from store.tables import Lease, OutboxSignal
 NOTE_MAX = 500
 START = "(start)"
 """In place of a signal's name: the workflow is started."""
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Until when a lease ran that nobody holds."""
 
 
 def add_signal(session: Session, *, workflow_id: str, signal: str, payload: dict[str, Any], at: datetime) -> None:
@@ -49,20 +57,36 @@ def withdraw_start(session: Session, workflow_id: str, *, now: datetime) -> bool
 
 
 def take(session: Session, limit: int, *, now: datetime, hold_starts: timedelta) -> Sequence[OutboxSignal]:
-    """Give the oldest signals that Temporal has not taken and that may go now.
+    """Give the oldest signals that Temporal has not taken and that may go now; the caller has the lease.
 
-    Starts among them are held: until that time has passed, nobody else delivers them or takes them back.
+    Starts among them are held: until that time has passed, nobody else delivers them or takes them back. What another
+    transaction holds is passed over, and the later signals of its workflow with it.
     """
     # In order per workflow: while one of its signals waits, or its start is on its way, the later ones wait as well.
     held = select(OutboxSignal.workflow_id).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at > now)
     query = select(OutboxSignal).where(
         OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now, OutboxSignal.workflow_id.not_in(held)
     )
-    rows = session.scalars(query.order_by(OutboxSignal.id).limit(limit).with_for_update()).all()
+    free = session.scalars(query.order_by(OutboxSignal.id).limit(limit).with_for_update(skip_locked=True)).all()
+    rows = _without_gaps(session, free)
     for row in rows:
         if row.signal == START:
             row.available_at = now + hold_starts
     return rows
+
+
+def _without_gaps(session: Session, free: Sequence[OutboxSignal]) -> Sequence[OutboxSignal]:
+    """Leave out the workflows whose oldest waiting signal is not among these: a later one must not overtake it."""
+    workflows = {row.workflow_id for row in free}
+    oldest = (
+        select(func.min(OutboxSignal.id))
+        .where(OutboxSignal.delivered_at.is_(None), OutboxSignal.workflow_id.in_(workflows))
+        .group_by(OutboxSignal.workflow_id)
+    )
+    ids = {row.id for row in free}
+    heads = {first for first in session.scalars(oldest) if first in ids} if free else set()
+    whole = {row.workflow_id for row in free if row.id in heads}
+    return [row for row in free if row.workflow_id in whole]
 
 
 def postpone(session: Session, workflow_ids: Sequence[str], *, until: datetime) -> None:
@@ -91,12 +115,17 @@ def workflows_of(session: Session, signal_ids: Sequence[int]) -> Sequence[str]:
 
 
 def hold_lease(session: Session, name: str, *, holder: str, now: datetime, seconds: float) -> bool:
-    """Take or keep the lease; False while another holder's has not run out."""
-    lease = session.get(Lease, name, with_for_update=True)
+    """Take or keep the lease; False while another holder's has not run out, or another one is just taking it."""
+    query = select(Lease).where(Lease.name == name).with_for_update(skip_locked=True)
+    lease = session.scalar(query.execution_options(populate_existing=True))
+    if lease is None and session.scalar(select(Lease.name).where(Lease.name == name)) is None:
+        # The first one ever: of two that come at once, the second finds the row when the first is through.
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        new = dialect.insert(Lease.__table__).values(name=name, holder=holder, until=LONG_AGO)
+        session.connection().execute(new.on_conflict_do_nothing())
+        lease = session.scalar(query)
     if lease is None:
-        session.add(Lease(name=name, holder=holder, until=now + timedelta(seconds=seconds)))
-        session.flush()
-        return True
+        return False
     if lease.holder != holder and lease.until > now:
         return False
     lease.holder = holder
@@ -106,6 +135,6 @@ def hold_lease(session: Session, name: str, *, holder: str, now: datetime, secon
 
 def drop_lease(session: Session, name: str, *, holder: str) -> None:
     """Let the next one begin at once."""
-    lease = session.get(Lease, name)
+    lease = session.get(Lease, name, with_for_update=True)
     if lease is not None and lease.holder == holder:
-        session.delete(lease)
+        lease.until = LONG_AGO

@@ -1,10 +1,14 @@
-"""The queue of qbXML requests per company, and the message sets that carried them."""
+"""The queue of qbXML requests per company, and the message sets that carried them.
+
+One transaction at a time decides on the requests of a company: it holds the company's row (`lock_company`). So two
+bridges never hand out one request, and two companies never wait for each other.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, func, select, update
@@ -20,6 +24,11 @@ CANCELLED = "cancelled"
 
 BATCH_MAX = 1000
 """More requests than any configured set holds: a request that was in no refused set does not limit its set."""
+
+SESSION_LASTS = timedelta(days=2)
+"""Longer than any session: it has a budget of minutes, and is closed after an hour of silence."""
+SWEPT_AT_ONCE = 500
+"""Sessions that one transaction closes at most."""
 
 SENT = "sent"
 ANSWERED = "answered"
@@ -45,7 +54,7 @@ def requests_of_set(session: Session, message_set_id: str) -> Sequence[Request]:
 
 
 def next_requests(session: Session, company_id: str, *, now: datetime, limit: int) -> Sequence[Request]:
-    """Give the oldest waiting requests, locked on PostgreSQL against a second reader."""
+    """Give the oldest waiting requests; the caller holds the company. Rows that somebody else holds are passed over."""
     query = (
         select(Request)
         .where(Request.company_id == company_id, Request.state == WAITING, Request.available_at <= now)
@@ -158,7 +167,9 @@ def wc_session(session: Session, ticket_hash: str) -> WebConnectorSession | None
 def sessions_since(session: Session, company_id: str, since: datetime) -> Sequence[WebConnectorSession]:
     """Give the sessions of a company whose last call came later, newest first."""
     query = select(WebConnectorSession).where(
-        WebConnectorSession.company_id == company_id, WebConnectorSession.last_call_at > since
+        WebConnectorSession.company_id == company_id,
+        WebConnectorSession.started_at > since - SESSION_LASTS,  # lets the index leave out the history
+        WebConnectorSession.last_call_at > since,
     )
     return session.scalars(query.order_by(WebConnectorSession.last_call_at.desc())).all()
 
@@ -173,14 +184,22 @@ def has_newer_at_work(session: Session, wc: WebConnectorSession) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def close_abandoned(session: Session, *, silent_since: datetime, last_error: str) -> int:
-    """Close the open sessions of all companies that were silent since then; gives how many.
+def close_abandoned(session: Session, *, silent_since: datetime, last_error: str, limit: int = SWEPT_AT_ONCE) -> int:
+    """Close the open sessions of all companies that were silent since then, at most `limit`; gives how many.
 
-    What they fetched and never answered stays unresolved: the next session asks for it.
+    What they fetched and never answered stays unresolved: the next session asks for it. One that another transaction
+    holds is at work after all, and is passed over.
     """
+    silent = (
+        select(WebConnectorSession.ticket_hash)
+        .where(WebConnectorSession.state == "open", WebConnectorSession.last_call_at < silent_since)
+        .order_by(WebConnectorSession.last_call_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     query = (
         update(WebConnectorSession)
-        .where(WebConnectorSession.state == "open", WebConnectorSession.last_call_at < silent_since)
+        .where(WebConnectorSession.ticket_hash.in_(session.scalars(silent).all()))
         .values(state="abandoned", last_error=last_error)
         .execution_options(synchronize_session=False)
     )

@@ -108,6 +108,10 @@ class Export(Base):
     __table_args__ = (
         UniqueConstraint("company_id", "kind", "document_id", name="uq_exports_document"),
         Index("ix_exports_company_updated", "company_id", "updated_at"),
+        Index("ix_exports_company_id", "company_id", "id"),
+        Index("ix_exports_company_state", "company_id", "state", "id"),
+        Index("ix_exports_company_owner", "company_id", "owner", "id"),
+        Index("ix_exports_company_number", "company_id", "number"),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
@@ -188,8 +192,13 @@ class WebConnectorSession(Base):
     """One update of the Web Connector, from authenticate to closeConnection. The ticket itself is not kept."""
 
     __tablename__ = "web_connector_sessions"
+    __table_args__ = (
+        # Neither holds last_call_at: each call writes it, and would have to move the row in the index, too.
+        Index("ix_web_connector_sessions_started", "company_id", "started_at"),
+        Index("ix_web_connector_sessions_open", "state", "company_id"),
+    )
     ticket_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"), index=True)
+    company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     state: Mapped[str] = mapped_column(String(12))
     """open | finished | refused | superseded | abandoned"""
     host: Mapped[str | None] = mapped_column(String(100))
@@ -207,7 +216,10 @@ class MessageSet(Base):
     """One document that was handed to the Web Connector, stored before the reply left."""
 
     __tablename__ = "message_sets"
-    __table_args__ = (Index("ix_message_sets_open", "company_id", "state"),)
+    __table_args__ = (
+        Index("ix_message_sets_history", "company_id", "kind", "state", "sent_at", "seq"),
+        Index("ix_message_sets_about", "about_set_id"),
+    )
     id: Mapped[str] = mapped_column(String(24), primary_key=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
@@ -230,8 +242,9 @@ class Incident(Base):
     """Something an operator should see: a foreign answer, an unreadable one, a wrong company file."""
 
     __tablename__ = "incidents"
+    __table_args__ = (Index("ix_incidents_company_at", "company_id", "at"),)
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
-    company_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    company_id: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[datetime]
     code: Mapped[str] = mapped_column(String(40))
     text: Mapped[str] = mapped_column(Text)

@@ -15,8 +15,9 @@ class ExportWait(Base):
 
     __tablename__ = "export_waits"
     __table_args__ = (
-        Index("ix_export_waits_key", "company_id", "key"),
+        Index("ix_export_waits_entry", "company_id", "key", "released_at"),
         Index("ix_export_waits_released", "company_id", "released_at"),
+        Index("ix_export_waits_due", "released_at", "company_id"),
     )
     export_id: Mapped[int] = mapped_column(ForeignKey("exports.id"), primary_key=True)
     key: Mapped[str] = mapped_column(String(160), primary_key=True)

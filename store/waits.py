@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from store.tables import Export
 from store.wait_tables import ExportWait
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""A range that both databases answer from an index; `is not null` SQLite does not."""
 _IN_ONE_QUERY = 500
 """SQLite takes a few thousand parameters at most."""
 
@@ -42,7 +44,11 @@ def count_released(session: Session, company_id: str) -> int:
 
 
 def released(session: Session, company_id: str, *, after: int, limit: int) -> Sequence[Export]:
-    """Give the exports that shall start again, oldest first, those behind an id; the transaction holds them."""
+    """Give the exports that shall start again, oldest first, those behind an id; the transaction holds them.
+
+    The caller holds the company, and that is enough: one that passes over what another holds would leave it unstarted,
+    and without the company an entry that is saved meanwhile would be overlooked.
+    """
     marked = select(ExportWait.export_id).where(
         ExportWait.company_id == company_id, ExportWait.released_at.is_not(None), ExportWait.export_id > after
     )
@@ -74,4 +80,4 @@ def awaited(session: Session, export_id: int) -> list[str]:
 
 def companies_with_released(session: Session) -> list[str]:
     """Name the companies with exports that shall start again."""
-    return list(session.scalars(select(ExportWait.company_id).where(ExportWait.released_at.is_not(None)).distinct()))
+    return list(session.scalars(select(ExportWait.company_id).where(ExportWait.released_at >= EVER).distinct()))

@@ -38,6 +38,7 @@ class WebhookDelivery(Base):
     __table_args__ = (
         Index("ix_webhook_deliveries_unstarted", "state", "started_at", "available_at"),
         Index("ix_webhook_deliveries_log", "webhook_id", "created_at", "id"),
+        Index("ix_webhook_deliveries_finished", "company_id", "finished_at"),
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     """Travels as webhook-id: the receiver knows a repeated message by it."""

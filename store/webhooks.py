@@ -33,7 +33,7 @@ SEE_API = "Read the reasons through the API."
 
 def webhook(session: Session, company_id: str, webhook_id: str, *, lock: bool = False) -> Webhook | None:
     """Find a webhook of a company; `lock` keeps others from changing it meanwhile."""
-    found = session.get(Webhook, webhook_id, with_for_update=True if lock else None)
+    found = session.get(Webhook, webhook_id, with_for_update=True if lock else None, populate_existing=lock)
     return found if found is not None and found.company_id == company_id else None
 
 
@@ -45,7 +45,7 @@ def webhooks(session: Session, company_id: str) -> Sequence[Webhook]:
 
 def delivery(session: Session, delivery_id: str, *, lock: bool = False) -> WebhookDelivery | None:
     """Find a message."""
-    return session.get(WebhookDelivery, delivery_id, with_for_update=True if lock else None)
+    return session.get(WebhookDelivery, delivery_id, with_for_update=True if lock else None, populate_existing=lock)
 
 
 def deliveries(
@@ -58,20 +58,21 @@ def deliveries(
     if before is not None:
         at, last_id = before
         same_time = and_(WebhookDelivery.created_at == at, WebhookDelivery.id < last_id)
-        query = query.where(or_(WebhookDelivery.created_at < at, same_time))
+        query = query.where(WebhookDelivery.created_at <= at, or_(WebhookDelivery.created_at < at, same_time))
     return session.scalars(
         query.order_by(WebhookDelivery.created_at.desc(), WebhookDelivery.id.desc()).limit(limit)
     ).all()
 
 
 def unstarted(session: Session, *, now: datetime, limit: int) -> Sequence[WebhookDelivery]:
-    """Give the oldest messages that no workflow delivers yet."""
+    """Give the oldest messages that no workflow delivers yet; those that another transaction holds are passed over."""
     query = select(WebhookDelivery).where(
         WebhookDelivery.state == PENDING,
         WebhookDelivery.started_at.is_(None),
         WebhookDelivery.available_at <= now,
     )
-    return session.scalars(query.order_by(WebhookDelivery.available_at, WebhookDelivery.id).limit(limit)).all()
+    oldest = query.order_by(WebhookDelivery.available_at, WebhookDelivery.id).limit(limit)
+    return session.scalars(oldest.with_for_update(skip_locked=True)).all()
 
 
 def mark_started(session: Session, delivery_ids: Sequence[str], *, at: datetime) -> None:

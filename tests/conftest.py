@@ -8,6 +8,7 @@ import shutil
 import sysconfig
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,11 +19,50 @@ from store.engine import Database
 from tests.support import postgres, stores
 from workflows import search_attributes
 
+DATABASE_SETTING = "QBD_TEST_DATABASE"
+KINDS_OF_CHOICE: dict[str, list[Any]] = {
+    "default": [],
+    "sqlite": ["sqlite"],
+    "postgresql": ["postgresql"],
+    "both": ["sqlite", "postgresql"],
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=KINDS_OF_CHOICE,
+        default=os.environ.get(DATABASE_SETTING) or "default",
+        help=f"which databases the tests run on (or {DATABASE_SETTING}); default: SQLite, what is marked "
+        "`both_databases` on PostgreSQL too, and the rest on PostgreSQL with -m long",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with a database runs once for each kind that was chosen."""
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "database_kind" not in metafunc.fixturenames or "database_kind" in own:
+        return
+    kinds: list[Any] = KINDS_OF_CHOICE[metafunc.config.getoption("--database")]
+    if not kinds:
+        is_quick = metafunc.definition.get_closest_marker("both_databases") is not None
+        kinds = ["sqlite", "postgresql" if is_quick else pytest.param("postgresql", marks=pytest.mark.long)]
+    metafunc.parametrize("database_kind", kinds, indirect=True)
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A migrated SQLite database of this test's own."""
-    yield from stores.sqlite(tmp_path)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What this test's database runs on: sqlite or postgresql."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A migrated database of this test's own, without a row."""
+    if database_kind == "sqlite":
+        yield from stores.sqlite(tmp_path)
+    else:
+        yield from stores.postgresql(request.getfixturevalue("scratch"))
 
 
 @pytest.fixture
@@ -68,3 +108,12 @@ def postgresql() -> Iterator[str]:
     server.start()
     yield server.url
     server.close()
+
+
+@pytest.fixture(scope="session")
+def scratch(postgresql: str) -> Iterator[postgres.Scratch]:
+    """The PostgreSQL database that the tests of this run share; each finds it empty."""
+    with postgres.database_on(postgresql) as url:
+        shared = postgres.Scratch(url)
+        yield shared
+        shared.close()

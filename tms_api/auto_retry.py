@@ -86,7 +86,8 @@ class AutoRetry:
     def _start_some(self, company_id: str, after: int) -> int | None:
         """Start a batch; gives the last export that was looked at, None when there is none left."""
         with self._services.database.transaction("auto retry") as session:
-            company = require_company(session, company_id)
+            # Held, so that an entry that is saved meanwhile is either seen here or releases the export anew.
+            company = require_company(session, company_id, lock=True)
             rows = waits.released(session, company_id, after=after, limit=BATCH)
             started: list[int] = []
             for row in rows:

@@ -64,7 +64,7 @@ releases_router = APIRouter(
 
 def require_company(session: Session, company_id: str, *, lock: bool = False) -> Company:
     """Find the company or end the request with 404; `lock` keeps others from changing it meanwhile."""
-    row = session.get(Company, company_id, with_for_update=True) if lock else companies.company(session, company_id)
+    row = companies.lock_company(session, company_id) if lock else companies.company(session, company_id)
     if row is None:
         raise company_not_found()
     return row

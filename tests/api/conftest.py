@@ -1,4 +1,4 @@
-"""The API over a migrated SQLite file, with an exporter that only remembers what it was asked."""
+"""The API over a migrated database, with an exporter that only remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,7 +22,6 @@ from sqlalchemy import func, select
 from store import outbox, secrets
 from store.engine import Database
 from store.tables import ApiKey, Company, OutboxSignal
-from tests.support import stores
 from tms_api.app import ApiServices, ExportNotRunningError, TemporalUnreachableError, build_app
 from workflows.contracts import ExportInput, WorkflowStart
 
@@ -143,28 +141,12 @@ def write_qwc(company: Company) -> str:
     return f"<QBWCXML><OwnerID>{company.owner_id}</OwnerID><FileID>{company.file_id}</FileID></QBWCXML>"
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A migrated, empty database file, made once: migrations are slower than the tests."""
-    path = tmp_path_factory.mktemp("api") / "empty.sqlite"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
+@pytest.fixture
+def database(database: Database) -> Database:
+    """A migrated database with one key."""
     with database.transaction() as session:
         session.add(ApiKey(id="k1", name="tests", key_hash=secrets.fingerprint(KEY), created_at=NOW))
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("select 1")
-    database.close()
-    return path.read_bytes()
-
-
-@pytest.fixture
-def database(tmp_path: Path, migrated: bytes) -> Iterator[Database]:
-    path = tmp_path / "qbd.sqlite"
-    path.write_bytes(migrated)
-    database = Database(f"sqlite:///{path}")
-    stores.hurry(database)
-    yield database
-    database.close()
+    return database
 
 
 @pytest.fixture

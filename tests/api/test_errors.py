@@ -12,6 +12,7 @@ import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
+from sqlalchemy import event
 from sqlalchemy.exc import DataError
 
 from store.tables import ApiKey
@@ -172,9 +173,15 @@ async def test_our_own_fault_tells_nothing(world: World, monkeypatch: pytest.Mon
 
 async def test_database_away(world: World) -> None:
     """A database that does not answer is 503, for requests and for the probe; the process itself is well."""
-    with world.database.engine.begin() as connection:
-        connection.exec_driver_sql("drop table api_keys")
-        connection.exec_driver_sql("drop table alembic_version")
+
+    @event.listens_for(world.database.engine, "do_connect")
+    def lead_astray(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        if world.database.is_sqlite:
+            arguments[:] = ["/nowhere/qbd.sqlite"]
+        else:
+            options["port"] = 1
+
+    world.database.engine.dispose()
     _check(await world.http.get("/v1/companies"), 503, "database_unavailable")
     _check(await world.http.get("/readyz"), 503, "not_ready")
     assert (await world.http.get("/healthz")).json() == {"status": "ok"}

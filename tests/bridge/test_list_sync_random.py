@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from qbwc_bridge.session import Limits
 from simulator.company import CompanyFile
 from simulator.records import Account, ClassObject, Customer, Item, ListObject, Vendor
 from simulator.sample_company import freight_company
+from store.engine import Database
 from tests.support import lists, stores
 from tests.support.direct import DirectWire
 from tests.support.world import World
@@ -98,13 +98,12 @@ class Bookkeeper:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_after_calm_sessions_the_store_holds_what_quickbooks_holds(tmp_path: Path, seed: int) -> None:
+def test_after_calm_sessions_the_store_holds_what_quickbooks_holds(database: Database, seed: int) -> None:
     draw = random.Random(seed)
     clock = stores.Clock()
     book = freight_company(clock=clock)
     for number, entry in enumerate(book.entries()):
         entry.time_modified = (clock.now - timedelta(hours=1) + timedelta(seconds=number)).isoformat()
-    database = next(stores.sqlite(tmp_path))
     limits = Limits(list_page=draw.choice((7, 20, 200)))
     world = World(database, clock, limits=limits, lists_are_here=False, quickbooks=book)
     wire: Any = DirectWire(world.dispatcher)
@@ -153,4 +152,3 @@ def test_after_calm_sessions_the_store_holds_what_quickbooks_holds(tmp_path: Pat
     living = {list_id for _, list_id in lists.in_quickbooks(book)}
     assert not lists.gone(database) & living
     world.close()
-    database.close()

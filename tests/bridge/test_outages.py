@@ -18,6 +18,8 @@ from tests.support import postgres, stores
 from tests.support.world import World
 
 OTHERS = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""What only a database in a file can do."""
 
 
 @pytest.fixture
@@ -57,6 +59,7 @@ class FullDisk:
 
 
 @pytest.mark.parametrize("method", ["sendRequestXML", "receiveResponseXML"])
+@ON_SQLITE
 def test_a_full_disk_ends_the_run_politely_and_loses_nothing(world: World, method: str) -> None:
     """SQLite says that the disk is full in the middle of a step: the step leaves nothing behind."""
     # Documents long enough that each set needs pages of its own.
@@ -83,6 +86,7 @@ def test_a_full_disk_ends_the_run_politely_and_loses_nothing(world: World, metho
     all_arrive(world, ids)
 
 
+@ON_SQLITE
 def test_a_locked_database_ends_the_run_politely_and_loses_nothing(world: World, tmp_path: Path) -> None:
     """Another program holds the file for longer than we wait."""
     ids = [world.queue(stores.an_invoice(f"inv_{number}")) for number in range(2)]

@@ -7,21 +7,26 @@ fails again. Here is one run: the sessions of the plan, then calm ones, and the 
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
 
 from simulator.faults import Faults
-from store import queue
+from store import queue, retention
 from tests.scenario import faults, oracle
 from tests.scenario.in_process import InProcess
 from tests.scenario.plan import Plan, Update
 from tests.scenario.world import World, outcome_of
 
 CALM_SESSIONS = 12
+PRUNES = 0.3
+"""Before how many of the calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +44,18 @@ class Report:
     """What the relays did, when there are two."""
 
 
-def run(seed: int, *, recovery: bool = True, bridges: int = 1) -> Report:
+def run(seed: int, *, recovery: bool = True, bridges: int = 1, keep: timedelta | None = None) -> Report:
     """Play the plan of a seed, then calm sessions; raises AssertionError with the plan when the promise is broken.
 
-    With two bridges each call of a session goes to either one.
+    With two bridges each call of a session goes to either one. With `keep`, what is over and older is pruned again and
+    again beside the calls, whatever the world is at.
     """
     plan = Plan.of(seed)
     with tempfile.TemporaryDirectory(prefix="qbd-chaos-") as folder, structlog.testing.capture_logs():
         world = InProcess(plan, Path(folder), recovery=recovery, bridges=bridges)
+        if keep is not None:
+            for desk in world.desks:
+                desk.line.meanwhile = _pruning(world, keep)
         try:
             return _play(world)
         except AssertionError as violation:
@@ -54,6 +63,17 @@ def run(seed: int, *, recovery: bool = True, bridges: int = 1) -> Report:
             raise AssertionError(f"{violation}\n{plan}\nwhat happened:\n{story}") from violation
         finally:
             world.close()
+
+
+def _pruning(world: World, keep: timedelta) -> Callable[[], None]:
+    draw = random.Random(f"{world.plan.seed}/prune")
+
+    def prune() -> None:
+        if draw.random() < PRUNES:
+            now = world.clock()
+            retention.prune(world.database, before=now - keep, now=now, batch=draw.choice((1, 3, 200)))
+
+    return prune
 
 
 def _play(world: InProcess) -> Report:

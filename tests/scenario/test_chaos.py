@@ -7,6 +7,7 @@ are served by two bridges: each call of a session goes to either one, and two re
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import pytest
 
@@ -58,6 +59,15 @@ def test_a_seed_replays_exactly() -> None:
         assert chaos.run(seed, bridges=bridges_of(seed)) == report
     # The relays' overtaking, dying and letting go really happen; otherwise their order would be proven by name only.
     assert all(report.relayed[what] for what in TURNS if what != "none"), report.relayed
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(3), pytest.param(range(3, 60), marks=pytest.mark.long)], ids=lambda seeds: f"to {seeds.stop}"
+)
+def test_pruning_at_any_moment_changes_nothing(seeds: range) -> None:
+    """Every reply, every book and every outcome is the same, although what is older than a day is forgotten."""
+    for seed in seeds:
+        assert chaos.run(seed, keep=timedelta(days=1)) == chaos.run(seed)
 
 
 def test_the_faults_are_all_drawn() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +71,8 @@ class Line:
         self._overtaken: list[bytes] = []
         self.between: Action = lambda: None
         """What goes on elsewhere after each call."""
+        self.meanwhile: Action = lambda: None
+        """What happens beside every call."""
 
     def calm(self) -> None:
         """Forget all plans; the counts begin anew."""
@@ -80,6 +81,7 @@ class Line:
 
     def post(self, url: str, *, content: bytes, headers: dict[str, str], follow_redirects: bool) -> httpx.Response:
         """Carry a call, as httpx.Client would."""
+        self.meanwhile()
         data = content
         method = headers["SOAPAction"].strip('"').rpartition("/")[2]
         self._counts[method] += 1
@@ -159,23 +161,11 @@ def soap_layer() -> Any:
     return build_wsgi(service, public_url=BASE, support_page=lambda _company: None)
 
 
-@functools.cache
-def _migrated() -> bytes:
-    """A migrated empty database, made once in a process."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = next(stores.sqlite(Path(folder)))
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("rollback")
-            connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
-        database.close()
-        return (Path(folder) / "qbd.sqlite").read_bytes()
-
-
 def open_database(folder: Path, passing: Passing) -> Database:
     """The run's database, with an engine and connections of this caller's own."""
     path = folder / "qbd.sqlite"
     if not path.exists():
-        path.write_bytes(_migrated())
+        path.write_bytes(stores.migrated_file())
     database = Database(f"sqlite:///{path}", passing=passing)
 
     @event.listens_for(database.engine, "connect")

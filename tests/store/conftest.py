@@ -1,4 +1,4 @@
-"""Each test of the store runs on SQLite and on PostgreSQL."""
+"""Databases that are not migrated yet, for tests of the migrations."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from store.engine import Database
-from tests.support import postgres
+from tests.support import postgres, stores
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def empty(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A new database, not migrated."""
-    if request.param == "sqlite":
+    if database_kind == "sqlite":
         database = Database(f"sqlite:///{tmp_path / 'qbd.sqlite'}")
+        stores.hurry(database)
         yield database
         database.close()
         return

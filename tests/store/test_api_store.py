@@ -17,14 +17,15 @@ from store.exports import ExportFilter
 from store.webhook_tables import Webhook, WebhookDelivery
 from tests.support import stores
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(empty: Database) -> Database:
-    empty.migrate()
-    stores.add_company(empty)
-    return empty
+def database(database: Database) -> Database:
+    stores.add_company(database)
+    return database
 
 
 def test_one_of_many_begins(database: Database) -> None:

@@ -15,14 +15,15 @@ from tests.support import stores
 from tests.support.company_files import entries_of, facts_of, store_lists
 from workflows.contracts import ExportState
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(empty: Database) -> Database:
-    empty.migrate()
-    stores.add_company(empty)
-    return empty
+def database(database: Database) -> Database:
+    stores.add_company(database)
+    return database
 
 
 def _exports(database: Database, *document_ids: str, company_id: str = "acme") -> list[int]:

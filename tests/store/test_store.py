@@ -17,13 +17,9 @@ from store.tables import Company, Request
 from tests.support import stores
 from workflows.contracts import CancelInput
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def database(empty: Database) -> Database:
-    empty.migrate()
-    return empty
 
 
 def add_export(database: Database, document_id: str = "inv_1") -> int:
@@ -64,13 +60,14 @@ def test_a_database_that_is_not_migrated_is_refused_in_one_line(empty: Database)
     empty.migrate()
 
 
-def test_the_migrations_give_exactly_the_tables_of_the_code(database: Database) -> None:
+def test_the_migrations_give_exactly_the_tables_of_the_code(empty: Database) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     from store.metadata import METADATA
 
-    with database.engine.connect() as connection:
+    empty.migrate()
+    with empty.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, METADATA) == []
 

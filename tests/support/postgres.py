@@ -16,6 +16,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from ops.ports import free_ports
+from store.engine import Database
+from store.metadata import METADATA
 
 SETTING = "QBD_TEST_POSTGRESQL_URL"
 USERS = ("postgres", "nobody")
@@ -92,6 +94,42 @@ def database_on(server_url: str) -> Iterator[str]:
         with admin.connect() as connection:
             connection.execute(text(f"drop database if exists {name} with (force)"))
         admin.dispose()
+
+
+class Scratch:
+    """One migrated database that many tests use, one after the other.
+
+    Emptying it takes some milliseconds; a clone of a template takes a hundred, and migrating a new one three hundred.
+    """
+
+    def __init__(self, url: str) -> None:
+        """`url` names a database of ours alone, without tables."""
+        self.url = url
+        self._database = Database(url)
+        self._database.migrate()
+        self._engine = self._database.engine
+        with self._engine.connect() as connection:
+            numbered = connection.execute(text(NUMBERED)).scalars().all()
+        tables = [f"delete from {table.name}" for table in reversed(METADATA.sorted_tables)]
+        self._statements = ";".join([OTHERS, *tables, *(f"alter sequence {one} restart" for one in numbered)])
+
+    def empty(self) -> None:
+        """Delete every row and begin the numbers anew; what a test before left connected is cut off."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("set local lock_timeout = '30s'")
+            connection.exec_driver_sql(self._statements)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._engine.dispose()
+
+
+OTHERS = (
+    "select pg_terminate_backend(pid) from pg_stat_activity "
+    "where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+)
+"""Ends every other connection to this database."""
+NUMBERED = "select sequence_name from information_schema.sequences where sequence_schema = 'public'"
 
 
 def _exists(user: str) -> bool:

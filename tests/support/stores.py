@@ -1,8 +1,10 @@
-"""Databases and companies for tests: a real migrated SQLite file each."""
+"""Databases and companies for tests: a real migrated SQLite file each, or a PostgreSQL database that was emptied."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqlalchemy import event
 from store import list_syncs, secrets
 from store.engine import Database
 from store.tables import Company
+from tests.support import postgres
 
 PASSWORD = "correct horse battery staple"
 OWNER_ID = "{57F3B9B6-86F1-4FCC-B1FF-966DE1813D20}"
@@ -66,11 +69,30 @@ def hurry(database: Database) -> None:
     database.engine.dispose()
 
 
+@functools.cache
+def migrated_file() -> bytes:
+    """A migrated, empty SQLite file, made once in a process: migrations are slower than the tests."""
+    with tempfile.TemporaryDirectory(prefix="qbd-migrated-") as folder:
+        database = Database(f"sqlite:///{Path(folder) / 'qbd.sqlite'}")
+        hurry(database)
+        database.migrate()
+        database.close()  # the last connection puts the write-ahead log into the file
+        return (Path(folder) / "qbd.sqlite").read_bytes()
+
+
 def sqlite(path: Path) -> Iterator[Database]:
     """A migrated database in a folder."""
+    (path / "qbd.sqlite").write_bytes(migrated_file())
     database = Database(f"sqlite:///{path / 'qbd.sqlite'}")
     hurry(database)
-    database.migrate()
+    yield database
+    database.close()
+
+
+def postgresql(scratch: postgres.Scratch) -> Iterator[Database]:
+    """A migrated database on a server, without a row."""
+    scratch.empty()
+    database = Database(scratch.url)
     yield database
     database.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -138,12 +137,6 @@ class World:
     def close(self) -> None:
         """Give the connections back."""
         self.http.close()
-
-
-def a_world(tmp_path: Path, clock: stores.Clock, **options: Any) -> World:
-    """A world over a new database in a folder."""
-    database = next(stores.sqlite(tmp_path))
-    return World(database, clock, **options)
 
 
 SENT = contracts.SIGNAL_SENT

@@ -1,0 +1,44 @@
+"""`qbd prune`: forgets what is older than the setting. `store.retention` says what that is, and what is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from ops.database import open_database
+from ops.settings import Settings
+from store.retention import prune
+
+NAMES = {
+    "sessions": "sessions of Web Connectors",
+    "message_sets": "message sets with their answers",
+    "timeline": "steps of timelines",
+    "request_texts": "request texts",
+    "outbox": "delivered signals",
+    "incidents": "incidents",
+    "webhook_deliveries": "webhook messages",
+    "kept_answers": "expired kept answers",
+}
+NOT_SET = "QBD_RETENTION_DAYS is not set: everything is kept. To delete once, give --older-than DAYS."
+
+
+def run_prune(settings: Settings, *, older_than: int | None, dry_run: bool) -> list[str]:
+    """Prune, or count what pruning would delete; gives the lines that say what was done."""
+    days = older_than if older_than is not None else settings.retention_days
+    if days is None:
+        return [NOT_SET]
+    now = datetime.now(UTC)
+    database = open_database(settings)
+    try:
+        counts = prune(database, before=now - timedelta(days=days), now=now, dry_run=dry_run)
+    finally:
+        database.close()
+    return report(counts, days=days, dry_run=dry_run)
+
+
+def report(counts: Counter[str], *, days: int, dry_run: bool) -> list[str]:
+    """Give a line for each kind of row."""
+    done = "Would delete" if dry_run else "Deleted"
+    if not counts:
+        return [f"Nothing that can be deleted is older than {days} days."]
+    return [f"{done} what is older than {days} days:", *(f"{counts[k]:>10}  {NAMES[k]}" for k in NAMES if counts[k])]

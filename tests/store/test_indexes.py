@@ -1,0 +1,188 @@
+"""What is asked often is found by an index, however long the history is; each test fails without its index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from store import companies, documents, exports, kept_answers, lists, outbox, queue, retention, waits, webhooks
+from store.documents import DocumentFilter
+from store.engine import Database
+from store.exports import ExportFilter
+from store.lists import Position
+from tests.store.filled import drop, faults_of, fill
+from tests.support import postgres, stores
+
+pytestmark = pytest.mark.both_databases
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+OLD = datetime(2026, 11, 1, tzinfo=UTC)
+Question = Callable[[Session], object]
+
+
+def _exports(**fields: object) -> Question:
+    wanted = ExportFilter(company_id="c1", **fields)  # type: ignore[arg-type]
+    return lambda session: exports.list_exports(session, wanted, before_id=9_000, limit=20)
+
+
+def _documents(**fields: object) -> Question:
+    wanted = DocumentFilter(company_id="c1", **fields)  # type: ignore[arg-type]
+    return lambda session: documents.list_documents(session, wanted, before_id=9_000, limit=20)
+
+
+def _search(text: str, **fields: object) -> Question:
+    options = {"kind": "customer", "is_active": True, "after": None, "limit": 20, **fields}
+    return lambda session: lists.search(session, "c1", text=text, **options)  # type: ignore[arg-type]
+
+
+IN_ORDER: dict[str, tuple[str, Question]] = {
+    "the next batch": ("ix_requests_queue", lambda s: queue.next_requests(s, "c1", now=NOW, limit=20)),
+    "the head of the queue": ("ix_requests_queue", lambda s: queue.oldest_waiting_at(s, "c1")),
+    "the set that may be released": ("ix_message_sets_history", lambda s: queue.last_settled_write_set(s, "c1")),
+    "exports": ("ix_exports_company_id", _exports()),
+    "exports by kind": ("ix_exports_company_id", _exports(kind="invoice")),
+    "exports by code": ("ix_exports_company_id", _exports(code="3140")),
+    "exports by text": ("ix_exports_company_id", _exports(text="cafe")),
+    "exports by state": ("ix_exports_company_state", _exports(states=["Failed"])),
+    "exports by owner": ("ix_exports_company_owner", _exports(owner="bookkeeper")),
+    "exports by age": (
+        "ix_exports_company_id",
+        lambda s: exports.list_by_age(s, ExportFilter(company_id="c1"), after_id=5, limit=20),
+    ),
+    "documents": ("ix_documents_company_id", _documents()),
+    "documents by text": ("ix_documents_company_id", _documents(text="cafe")),
+    "documents without export": ("ix_documents_company_id", _documents(only_unexported=True)),
+    "entries of a list": ("ix_list_entries_page", _search("")),
+    "entries that begin so": ("ix_list_entries_page", _search("name 1")),
+    "entries behind a page": (
+        "ix_list_entries_page",
+        _search("", after=Position(rank=0, name_key="name 5", list_id="l5")),
+    ),
+    "entries of all lists": ("ix_list_entries_search", _search("", kind=None)),
+    "webhook messages that are due": (
+        "ix_webhook_deliveries_unstarted",
+        lambda s: webhooks.unstarted(s, now=NOW, limit=20),
+    ),
+    "the log of a webhook": (
+        "ix_webhook_deliveries_log",
+        lambda s: webhooks.deliveries(s, "wh1", state=None, before=(NOW, "m5"), limit=20),
+    ),
+}
+"""Answered from the index in its order: the page ends the work, whatever is behind it."""
+
+FOUND: dict[str, tuple[str | None, Question]] = {
+    "the company that signs in": (None, lambda s: companies.company_by_username(s, "u1")),
+    "whether there is work": ("ix_requests_queue", lambda s: queue.has_work(s, "c1", now=NOW)),
+    "the unresolved set": ("ix_message_sets_history", lambda s: queue.unresolved_write_set(s, "c1")),
+    "what was asked about a set": ("ix_message_sets_about", lambda s: queue.recovery_steps(s, "s9")),
+    "what a session has open": ("ix_message_sets_ticket_hash", lambda s: queue.open_exchanges(s, "t9")),
+    "a repeated answer": ("ix_message_sets_ticket_hash", lambda s: queue.exchange_answered_with(s, "t9", "<x/>")),
+    "the requests of a set": ("ix_requests_message_set_id", lambda s: queue.requests_of_set(s, "s9")),
+    "the newest request": ("ix_requests_export_id", lambda s: queue.newest_request(s, 9)),
+    "open sessions": ("ix_web_connector_sessions_open", lambda s: queue.open_sessions(s, "c1")),
+    "abandoned sessions": (
+        "ix_web_connector_sessions_open",
+        lambda s: queue.close_abandoned(s, silent_since=NOW, last_error="x"),
+    ),
+    "sessions of late": ("ix_web_connector_sessions_started", lambda s: queue.sessions_since(s, "c1", NOW)),
+    "the outbox": (
+        "ix_outbox_undelivered",
+        lambda s: outbox.take(s, 20, now=NOW, hold_starts=timedelta(seconds=15)),
+    ),
+    "a start that waits": ("ix_outbox_workflow", lambda s: outbox.waits_to_start(s, "w9")),
+    "a number": ("ix_exports_company_number", _exports(number="N13")),
+    "exports by change": (
+        "ix_exports_company_updated",
+        lambda s: exports.list_by_change(s, ExportFilter(company_id="c1"), after=(NOW, 5), limit=20),
+    ),
+    "exports changed since": (
+        "ix_exports_company_updated",
+        lambda s: exports.list_by_change(s, ExportFilter(company_id="c1", updated_since=NOW), after=None, limit=20),
+    ),
+    "an export": (None, lambda s: exports.find_export(s, "c1", "invoice", "d13")),
+    "a timeline": ("ix_timeline_export_id", lambda s: exports.timeline(s, 9)),
+    "documents by state": (None, _documents(states=["Failed"])),
+    "documents changed since": (None, _documents(updated_since=NOW)),
+    "entries with a name": ("ix_list_entries_page", lambda s: lists.entries_named(s, "c1", "customer", "Name 13")),
+    "exports that wait for an entry": (
+        "ix_export_waits_entry",
+        lambda s: waits.release(s, "c1", ["charges/1"], NOW),
+    ),
+    "who has released exports": ("ix_export_waits_due", waits.companies_with_released),
+    "released exports": (None, lambda s: waits.released(s, "c1", after=0, limit=25)),
+    "expired answers": (
+        "ix_kept_answers_expires_at",
+        lambda s: kept_answers.forget_expired(s, now=NOW, limit=10),
+    ),
+    "incidents": ("ix_incidents_company_at", lambda s: companies.incidents(s, "c1", 20)),
+    "the last incident of a kind": ("ix_incidents_company_at", lambda s: companies.last_incident_at(s, "c1", "x")),
+    "a used number": (
+        None,
+        lambda s: exports.numbers_of_others(s, company_id="c1", kind="invoice", party_id="", document_id="d")("n13"),
+    ),
+    "sessions to prune": (
+        "ix_web_connector_sessions_started",
+        lambda s: retention._sessions(s, "c1", OLD, 20, dry_run=False),
+    ),
+    "timelines and texts to prune": ("ix_timeline_export_id", lambda s: retention._of_exports(s, [1, 2], NOW, False)),
+    "signals to prune": ("ix_outbox_undelivered", lambda s: s.scalars(retention._delivered(OLD).limit(20)).all()),
+    "messages to prune": (
+        "ix_webhook_deliveries_finished",
+        lambda s: s.scalars(retention._finished_messages("c1", OLD).limit(20)).all(),
+    ),
+    "incidents to prune": (
+        "ix_incidents_company_at",
+        lambda s: s.scalars(retention._old_incidents("c1", OLD).limit(20)).all(),
+    ),
+}
+QUESTIONS: dict[str, tuple[str | None, Question, bool]] = {
+    **{name: (index, question, True) for name, (index, question) in IN_ORDER.items()},
+    **{name: (index, question, False) for name, (index, question) in FOUND.items()},
+}
+
+
+@pytest.fixture(scope="module")
+def sqlite_filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    for database in stores.sqlite(tmp_path_factory.mktemp("filled")):
+        fill(database)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def postgresql_filled(postgresql: str) -> Iterator[Database]:
+    with postgres.database_on(postgresql) as url:
+        database = Database(url)
+        database.migrate()
+        fill(database)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def filled(database_kind: str, request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue(f"{database_kind}_filled")
+    return found
+
+
+def test_no_question_reads_a_whole_table(filled: Database) -> None:
+    faults: dict[str, list[str]] = {}
+    with filled.engine.connect() as connection:
+        for name, (index, question, in_order) in QUESTIONS.items():
+            found = faults_of(connection, question, index, sorted_by_it=in_order)
+            if found:
+                faults[name] = found
+            connection.rollback()
+    assert not faults, "\n".join(f"{name}: {found}" for name, found in faults.items())
+
+
+def test_without_its_index_each_question_is_seen_to_lack_it(filled: Database) -> None:
+    """A test that cannot fail proves nothing."""
+    with filled.engine.connect() as connection:
+        for name, (index, question, in_order) in QUESTIONS.items():
+            if index is not None:
+                drop(connection, index)
+                assert faults_of(connection, question, index, sorted_by_it=in_order), name
+                connection.rollback()
