@@ -112,6 +112,30 @@ def migrate() -> None:
     typer.echo(f"{migrate_database(_settings())} is at this program's version.")
 
 
+@app.command("temporal-setup")
+def temporal_setup() -> None:
+    """Make Temporal's namespace, its retention and the search attributes; changes nothing when they are there."""
+    import asyncio  # noqa: PLC0415
+
+    from ops.temporal_setup import run_setup  # noqa: PLC0415
+
+    for line in asyncio.run(run_setup(_settings(), os.environ)):
+        typer.echo(line)
+
+
+@app.command()
+def health(
+    process: Annotated[str, typer.Argument(help="bridge, api or worker; without it, those that run here.")] = "",
+) -> None:
+    """Ask the process on this machine whether it is well, over its own port; exit code 1 when it is not."""
+    from ops.health import check_health  # noqa: PLC0415
+
+    report = check_health(_settings(), process)
+    for line in report.lines:
+        typer.echo(line)
+    raise typer.Exit(0 if report.is_well else 1)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run the tests; further arguments go to pytest."""
