@@ -28,9 +28,7 @@ def test_it_holds_every_folder_of_the_program() -> None:
 
 
 def _copy_of(source: str) -> str:
-    return next(
-        rest for word, rest in dockerfile.stages()[-1].steps if word == "COPY" and rest.split()[0] == source
-    )
+    return next(rest for word, rest in dockerfile.stages()[-1].steps if word == "COPY" and rest.split()[0] == source)
 
 
 def test_what_it_copies_is_let_through_and_nothing_else() -> None:
