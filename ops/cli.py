@@ -162,6 +162,25 @@ def doctor(company: Annotated[str, typer.Argument(help="The company's id.")]) ->
 
 
 @app.command()
+def restored(
+    backup_at: Annotated[str, typer.Option(help="When the backup was made, as in 2026-11-25T03:00:00+00:00.")],
+) -> None:
+    """After the database was put back from a backup, with bridge, API and worker stopped: let nothing be doubled."""
+    import asyncio  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from ops.restored import run_restored  # noqa: PLC0415
+
+    try:
+        at = datetime.fromisoformat(backup_at)
+    except ValueError:
+        raise ProblemError(f"{backup_at} is not a time; give it as in 2026-11-25T03:00:00+00:00.") from None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    for line in asyncio.run(run_restored(_settings(), os.environ, backup_at=at)):
+        typer.echo(line)
+
+
+@app.command()
 def simulate(
     qwc: Annotated[Path, typer.Argument(help="The .qwc file that the API gave.", exists=True, dir_okay=False)],
     password: Annotated[str, typer.Option(help="The Web Connector's password.")],

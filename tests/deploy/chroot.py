@@ -1,7 +1,7 @@
 """The Dockerfile's steps in a plain Debian folder in place of the Python image, and its processes in there.
 
-`build` makes the last stage; `main` runs inside namespaces of its own (network, mounts, processes), where PostgreSQL and
-Temporal have the names and ports of docker-compose.yml, so that every environment and command is the file's own.
+`build` makes the last stage; `main` runs inside namespaces of its own (network, mounts, processes), where PostgreSQL
+and Temporal have the names and ports of docker-compose.yml, so that every environment and command is the file's own.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class Production:
         command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error"]
         command += ["--port", str(self.temporal_port), "--db-filename", str(database_file)]
         self.spawn("temporal", command, dict(os.environ))
-        self.wait(lambda: self._temporal_answers(), "Temporal answers")
+        self.wait(self._temporal_answers, "Temporal answers")
 
     def start(self, *instances: tuple[str, str, dict[str, int]]) -> None:
         """Start instances of services, (name, service, ports), and wait until their own health checks are content."""

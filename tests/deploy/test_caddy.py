@@ -104,6 +104,11 @@ class Front:
         process = self.processes.pop(name)
         os.killpg(process.pid, number)
         process.wait(60)
+        port = "https" if name == "caddy" else name
+        deadline = time.monotonic() + 30
+        while self.listens(port):  # granian's own child dies a moment later
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def listens(self, name: str) -> bool:
         with socket.socket() as probe:
@@ -111,11 +116,12 @@ class Front:
 
     def has_certificates(self) -> bool:
         try:
-            return all(self.client(host).get(f"https://{host}/").status_code for host in HOSTS.values())
+            with self.client() as http:
+                return all(http.get(f"https://{host}/").status_code for host in HOSTS.values())
         except httpx.ConnectError:
             return False
 
-    def client(self, _host: str = "", version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> httpx.Client:
+    def client(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> httpx.Client:
         transport = ToTls(self.ports["https"], self.root, version=version)
         return httpx.Client(transport=transport, trust_env=False, timeout=30)
 
@@ -255,7 +261,7 @@ def test_a_session_goes_on_when_a_bridge_dies(front: Front) -> None:
         assert calls > 8, "the session ended before the bridge was killed"
         assert connector.run_once().outcome in ("ok", "none")
         shown = api.get("/v1/companies/acme").json()
-        assert shown["connection"]["state"] == "ok" or shown["connection"]["last_success_at"], shown["connection"]
+        assert shown["connection"]["state"] == "connected", shown["connection"]
 
 
 def test_strangers_do_not_reach_the_api(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Dockerfile builds, and what it makes runs read-only, as nobody in particular, with docker-compose.yml's own words.
+"""The Dockerfile builds, and what it makes runs read-only, as nobody special, with docker-compose.yml's own words.
 
 Not Docker itself: a plain Debian with its own Python stands in for the Python image. It needs root, debootstrap,
 unshare and PostgreSQL; QBD_TEST_CHROOT may name a folder that debootstrap has made before.
@@ -53,9 +53,9 @@ def test_the_image_builds_and_runs(tmp_path: Path) -> None:
     subprocess.run([str(PROJECT / "deploy" / "make-secrets.sh")], cwd=work, check=True, timeout=30)
     # Bound into the box as Compose binds them; the folder above is for its owner alone.
     os.chmod(work / "secrets", 0o755)  # noqa: PTH101
+    apart = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
     done = subprocess.run(
-        ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
-        + [sys.executable, "-m", "tests.deploy.chroot", str(root), str(work)],
+        [*apart, sys.executable, "-m", "tests.deploy.chroot", str(root), str(work)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
