@@ -163,7 +163,8 @@ def doctor(company: Annotated[str, typer.Argument(help="The company's id.")]) ->
 
 @app.command()
 def restored(
-    backup_at: Annotated[str, typer.Option(help="When the backup was made, as in 2026-11-25T03:00:00+00:00.")],
+    backup_at: Annotated[str, typer.Option(help="When the backup was begun, as in 2026-11-25T03:00:00+00:00.")],
+    temporal: Annotated[bool, typer.Option("--temporal", help="Temporal was put back, not the database.")] = False,
 ) -> None:
     """After the database was put back from a backup, with bridge, API and worker stopped: let nothing be doubled."""
     import asyncio  # noqa: PLC0415
@@ -176,7 +177,7 @@ def restored(
     except ValueError:
         raise ProblemError(f"{backup_at} is not a time; give it as in 2026-11-25T03:00:00+00:00.") from None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    for line in asyncio.run(run_restored(_settings(), os.environ, backup_at=at)):
+    for line in asyncio.run(run_restored(_settings(), os.environ, backup_at=at, temporal=temporal)):
         typer.echo(line)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -28,7 +29,7 @@ from qbwc_bridge.recovery import MAY_BE_THERE
 from store import exports, queue, secrets, webhooks
 from store.companies import company
 from store.engine import Database
-from store.tables import Export, MessageSet, Request, WebConnectorSession
+from store.tables import Export, MessageSet, OutboxSignal, Request, WebConnectorSession
 from workflows import contracts
 from workflows.contracts import ExportInput, ExportState, Failure, Outcome, Transaction
 
@@ -65,12 +66,19 @@ class Fate:
         return self.state is ExportState.CANCELLED
 
 
-async def run_restored(settings: Settings, environ: Mapping[str, str], *, backup_at: datetime) -> list[str]:
-    """Do both; gives one line for each kind of finding. Bridge, API and worker must not run. Raises `ProblemError`."""
+async def run_restored(
+    settings: Settings, environ: Mapping[str, str], *, backup_at: datetime, temporal: bool = False
+) -> list[str]:
+    """Mend what follows a restore of the database, or of Temporal; gives one line for each kind of finding.
+
+    After the database's, bridge, API and worker must not run meanwhile. Raises `ProblemError`.
+    """
     if backup_at > now():
         raise ProblemError("The backup cannot be from the future; give its time as in 2026-11-25T03:00:00+00:00.")
     database = open_database(settings)
     try:
+        if temporal:
+            return deliver_again(database, since=backup_at)
         client = await connect_temporal(settings, environ)
         return await restored(database, client, backup_at=backup_at)
     finally:
@@ -147,6 +155,18 @@ def look_before_sending(session: Session, *, since: datetime) -> Iterator[int]:
                 request.attempt += 1
                 request.message_set_id = lost.id
             yield len(part)
+
+
+def deliver_again(database: Database, *, since: datetime) -> list[str]:
+    """Let what was delivered since go to Temporal once more, after *Temporal* was put back; gives a line.
+
+    A signal that a run knows changes nothing, nor does the start of an export that runs or has succeeded
+    (design.md 3.1, 3.2). Everything may run meanwhile.
+    """
+    again = update(OutboxSignal).where(OutboxSignal.delivered_at >= since).values(delivered_at=None, note="")
+    with database.transaction() as session:
+        count = cast("CursorResult[Any]", session.execute(again)).rowcount
+    return [f"{count} starts and signals are delivered again"]
 
 
 async def _newest_runs(client: Client, since: datetime) -> AsyncIterator[Known]:

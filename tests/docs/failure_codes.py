@@ -39,7 +39,12 @@ def _statuses() -> str:
         rows += [(code, str(code), entry, f"{phrase!r}") for phrase, entry in phrases]
         rows.append((code, str(code), otherwise, "any other text"))
     rows.sort(key=lambda row: row[0])
-    lines = ["## Status codes inside an answer", "", "An export's `error.code` when QuickBooks refused the document.", ""]
+    lines = [
+        "## Status codes inside an answer",
+        "",
+        "An export's `error.code` when QuickBooks refused the document.",
+        "",
+    ]
     lines += ["| code | means | whose turn, what to do | the export |", "|---|---|---|---|"]
     for _, code, entry, text in rows:
         shown = f"{code} ({text})" if text else code

@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 from ops import embedded, wiring
 from ops.keys import create_key
 from ops.ports import free_ports
-from ops.restored import restored
+from ops.restored import deliver_again, restored
 from ops.settings import load_settings
 from ops.worker_process import build_worker, new_id, now
 from qbwc_bridge.dispatcher import Dispatcher
@@ -301,7 +301,9 @@ async def test_temporal_older_than_the_database_heals(site: Site) -> None:
     await site.update()
     await site.becomes("inv_open", "Successful")  # its signals found nobody, so it was started again
     assert await site.status("inv_sent") == WorkflowExecutionStatus.RUNNING
-    _deliver_again(site.database, backup_at)
+    [line] = deliver_again(site.database, since=backup_at)
+    assert line.endswith("starts and signals are delivered again")
+    assert not line.startswith("0 ")
     await site.deliver()
     for one in ("inv_sent", "inv_after", "inv_open"):
         await site.becomes(one, "Successful")
@@ -315,10 +317,3 @@ def _has_status(site: Site, document_id: str, status: WorkflowExecutionStatus) -
         return await site.status(document_id) == status
 
     return so
-
-
-def _deliver_again(database: Database, since: datetime) -> None:
-    from sqlalchemy import text
-
-    with database.transaction() as session:
-        session.execute(text("update outbox set delivered_at = null where delivered_at >= :since"), {"since": since})
