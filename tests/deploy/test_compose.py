@@ -56,10 +56,17 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "secrets"
 
 
-def test_the_file_keeps_its_schema() -> None:
-    """The schema of the Compose specification, as the tool carries it."""
+def test_the_file_keeps_its_schema(tmp_path: Path) -> None:
+    """The schema of the Compose specification, as the tool carries it; the guide's override files too."""
     command = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*command, str(compose_file.FILE)], capture_output=True, text=True, timeout=60, check=False)
+    page = (PROJECT / "docs" / "deploy.md").read_text("utf-8")
+    overrides = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert overrides
+    files = [compose_file.FILE]
+    for number, text in enumerate(overrides):
+        files.append(tmp_path / f"override-{number}.yml")
+        files[-1].write_text(text)
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

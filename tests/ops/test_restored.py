@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from ops import embedded, wiring
@@ -36,6 +37,7 @@ from simulator.web_connector import WebConnector
 from store.engine import Database
 from tests.support import stores
 from tests.workflow.test_export_workflow import eventually
+from workflows import contracts
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -114,6 +116,13 @@ class Site:
             codes.append(answer.status_code)
         await self.deliver()
         return codes
+
+    async def start_past_the_api(self, document_id: str) -> None:
+        inp = contracts.ExportInput(company_id="acme", document=stores.an_invoice(document_id))
+        workflow_id = contracts.export_workflow_id("acme", "invoice", document_id)
+        await self.client.execute_workflow(
+            contracts.WORKFLOW_TYPE, inp, id=workflow_id, task_queue=contracts.TASK_QUEUE
+        )
 
     async def deliver(self) -> None:
         while await self.relay.deliver_once(self.client):
@@ -221,6 +230,11 @@ async def test_database_older_than_temporal_heals(site: Site) -> None:
     }.items():
         assert await site.state(one) == state
     assert await site.status("inv_open") == WorkflowExecutionStatus.TERMINATED
+    with pytest.raises(WorkflowFailureError) as refused:  # past our API, as any Temporal client may
+        await site.start_past_the_api("inv_open")
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.details[0]["code"] == "outcome_unknown"
+    assert site.in_quickbooks() == before
     retry = {"confirm_not_in_quickbooks": True}
     await site.api.post("/v1/companies/acme/exports/invoice/inv_open/retry", json=retry)
     await until_queued(site, "inv_open")
