@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -63,34 +64,41 @@ class Front:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        names = ("https", "health", "bridge-1", "bridge-2", "api", "metrics", "temporal")
+        names = ("https", "health", "bridge", "api", "metrics", "temporal")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.settings: Settings = load_settings(self.own("bridge-1"))
+        self.settings: Settings = load_settings(self.own())
         self.settings.data_dir.mkdir()
         migrate(self.settings)
         self.root = folder / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
 
-    def own(self, bridge: str) -> dict[str, str]:
+    def own(self) -> dict[str, str]:
         return {
             "QBD_DATA_DIR": str(self.folder / "data"),
             "QBD_PUBLIC_URL": f"https://{HOSTS['SOAP_HOST']}",
-            "QBD_SOAP_PORT": str(self.ports[bridge]),
+            "QBD_SOAP_PORT": str(self.ports["bridge"]),
             "QBD_API_PORT": str(self.ports["api"]),
             "QBD_METRICS_PORT": str(self.ports["metrics"]),
             "QBD_TEMPORAL_PORT": str(self.ports["temporal"]),
         }
 
-    def start(self, *, api_clients: str = "private_ranges", bridges: str = "", hosts: str = "") -> None:
-        for name in ("bridge-1", "bridge-2", "api"):
-            bridge = name if name.startswith("bridge") else "bridge-1"
-            environment = {**os.environ, **self.own(bridge), "PYTHONPATH": str(PROJECT)}
-            command = [sys.executable, "-P", "-m", "ops", name.partition("-")[0]]
-            self.spawn(name, command, environment)
+    def start(self, *, api_clients: str = "private_ranges") -> None:
+        for name in ("bridge", "api"):
+            self.start_ours(name)
         assert CADDY is not None
-        upstreams = {
-            "BRIDGES": bridges or f"127.0.0.1:{self.ports['bridge-1']} 127.0.0.1:{self.ports['bridge-2']}",
-            "APIS": f"127.0.0.1:{self.ports['api']}",
+        command = [CADDY, "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
+        host = "127.0.0.1"
+        if os.geteuid() == 0:
+            # As Compose's DNS: one name for all bridges, and at its first address nobody listens any more.
+            host = "bridge"
+            (self.folder / "hosts").write_text(DEAD_FIRST)
+            told = f"mount --bind {self.folder / 'hosts'} /etc/hosts && exec {shlex.join(command)}"
+            command = ["unshare", "--mount", "sh", "-ec", told]
+        environment = {
+            **HOSTS,
+            "PATH": os.environ["PATH"],
+            "BRIDGES": f"{host}:{self.ports['bridge']}",
+            "APIS": f"{host}:{self.ports['api']}",
             "API_CLIENTS": api_clients,
             "TLS_ISSUER": "internal",
             "HTTPS_PORT": str(self.ports["https"]),
@@ -98,16 +106,15 @@ class Front:
             "XDG_DATA_HOME": str(self.folder / "caddy"),
             "XDG_CONFIG_HOME": str(self.folder / "caddy"),
         }
-        command = [CADDY, "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
-        if hosts:
-            (self.folder / "hosts").write_text(hosts)
-            told = f"mount --bind {self.folder / 'hosts'} /etc/hosts && exec {shlex.join(command)}"
-            command = ["unshare", "--mount", "sh", "-ec", told]
-        self.spawn("caddy", command, HOSTS | upstreams | {"PATH": os.environ["PATH"]})
-        for name in ("bridge-1", "bridge-2", "api", "https", "health"):
-            self.wait(lambda name=name: self.listens(name), name)
+        self.spawn("caddy", command, environment)
+        for name in ("bridge", "api", "https", "health"):
+            self.wait(functools.partial(self.listens, name), name)
         self.wait(self.root.exists, "the root certificate")
         self.wait(self.has_certificates, "the certificates")
+
+    def start_ours(self, name: str) -> None:
+        environment = {**os.environ, **self.own(), "PYTHONPATH": str(PROJECT)}
+        self.spawn(name, [sys.executable, "-P", "-m", "ops", name], environment)
 
     def spawn(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -242,11 +249,10 @@ def test_only_what_is_public_is_reached(front: Front) -> None:
     assert httpx.get(f"http://127.0.0.1:{front.ports['health']}/", trust_env=False).status_code == 200
 
 
-def test_a_session_goes_on_when_a_bridge_dies(front: Front) -> None:
-    """Connected over the API's name, polled over the bridge's; one of two bridges is killed amid a session.
+def test_sessions_go_through_it_and_on_after_a_bridge_died(front: Front) -> None:
+    """Connected over the API's name, polled over the bridge's, past an address where nobody listens.
 
-    With several upstreams Caddy before 2.11.2 loses the first call after that (its issue 7546): then the session ends
-    with an error, as it does after any lost call, and the next one finishes what was under way.
+    A bridge that is killed amid a session costs that session; the next one goes on where it broke off.
     """
     key = create_key(front.settings, "tms").key
     with front.client() as api, front.client() as http:
@@ -263,32 +269,22 @@ def test_a_session_goes_on_when_a_bridge_dies(front: Front) -> None:
             nonlocal calls
             calls += 1
             if calls == 6:
-                front.kill("bridge-1")
+                front.kill("bridge")
 
         http.event_hooks["response"].append(after)
-        first = connector.run_once()
-        assert calls > 6, "the session ended before the bridge was killed"
-        assert first.outcome == "ok" or first.status.endswith("502: Bad Gateway."), first
-        while (next_one := connector.run_once()).status:
-            assert next_one.outcome == "ok", next_one
-        shown = api.get("/v1/companies/acme").json()
-        assert shown["connection"]["state"] == "connected", shown["connection"]
+        assert connector.run_once().status.endswith("502: Bad Gateway.")
+        front.start_ours("bridge")
+        front.wait(lambda: front.listens("bridge"), "the bridge is back")
+        assert connector.run_once().outcome == "ok"
+        assert api.get("/v1/companies/acme").json()["connection"]["state"] == "connected"
 
 
-def test_one_name_is_enough_and_strangers_do_not_reach_the_api(tmp_path: Path) -> None:
-    """A name with several addresses, as Compose gives one to all bridges: a dead address costs no call.
-
-    The name has an address where nobody listens; only Caddy sees it, in a mount namespace of its own.
-    """
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
+def test_strangers_do_not_reach_the_api(tmp_path: Path) -> None:
     front = Front(tmp_path)
     try:
-        front.start(api_clients="203.0.113.0/24", bridges=f"bridge:{front.ports['bridge-1']}", hosts=DEAD_FIRST)
+        front.start(api_clients="203.0.113.0/24")
         with front.client() as http:
             assert http.get(f"https://{HOSTS['API_HOST']}/healthz").status_code == 403
-            for _ in range(5):
-                answer = http.post(f"https://{HOSTS['SOAP_HOST']}/qbwc", content=SOAP, headers=HEADERS)
-                assert "serverVersionResponse" in answer.text
+            assert http.get(f"https://{HOSTS['SOAP_HOST']}/qbwc").status_code == 200
     finally:
         front.close()
