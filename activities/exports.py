@@ -134,7 +134,7 @@ class ExportActivities:
             self._note(session, row, ExportState.SUCCESSFUL, text, key=f"{inp.run_id}/there", transaction=found)
             return Prepared(transaction=found)
         if request is None or request.state == queue.CANCELLED:
-            return None
+            return self._lost(session, row, inp)
         if request.state == queue.DONE:
             return self._settled(session, row, inp, request)
         request.run_id = inp.run_id
@@ -144,6 +144,14 @@ class ExportActivities:
         text = "QuickBooks may have it already; its answer is awaited"
         self._note(session, row, ExportState.SENT, text, key=f"{inp.run_id}/sent")
         return Prepared(request_id=request.id, sent_in=request.message_set_id)
+
+    def _lost(self, session: Session, row: Export, inp: PrepareInput) -> Prepared | None:
+        """Refuse an export whose request was lost with the database (ops/restored.py) until a person has looked."""
+        if (row.error or {}).get("code") != contracts.OUTCOME_UNKNOWN or inp.confirmed_absent:
+            return None
+        failure = Failure.model_validate(row.error)
+        self._note(session, row, ExportState.FAILED, failure.explanation, key=f"{inp.run_id}/known", failure=failure)
+        return Prepared(failure=failure)
 
     def _settled(self, session: Session, row: Export, inp: PrepareInput, request: Request) -> Prepared | None:
         """Use the outcome of a request whose run may never have heard of it; None when it may be exported again."""

@@ -126,6 +126,30 @@ def prune(
         typer.echo(line)
 
 
+@app.command("temporal-setup")
+def temporal_setup() -> None:
+    """Make Temporal's namespace, its retention and the search attributes; changes nothing when they are there."""
+    import asyncio  # noqa: PLC0415
+
+    from ops.temporal_setup import run_setup  # noqa: PLC0415
+
+    for line in asyncio.run(run_setup(_settings(), os.environ)):
+        typer.echo(line)
+
+
+@app.command()
+def health(
+    process: Annotated[str, typer.Argument(help="bridge, api or worker; without it, those that run here.")] = "",
+) -> None:
+    """Ask the process on this machine whether it is well, over its own port; exit code 1 when it is not."""
+    from ops.health import check_health  # noqa: PLC0415
+
+    report = check_health(_settings(), process)
+    for line in report.lines:
+        typer.echo(line)
+    raise typer.Exit(0 if report.is_well else 1)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run the tests; further arguments go to pytest."""
@@ -148,6 +172,26 @@ def doctor(company: Annotated[str, typer.Argument(help="The company's id.")]) ->
     from ops.doctor import describe_company  # noqa: PLC0415
 
     for line in describe_company(_settings(), company):
+        typer.echo(line)
+
+
+@app.command()
+def restored(
+    backup_at: Annotated[str, typer.Option(help="When the backup was begun, as in 2026-11-25T03:00:00+00:00.")],
+    temporal: Annotated[bool, typer.Option("--temporal", help="Temporal was put back, not the database.")] = False,
+) -> None:
+    """After the database was put back from a backup, with bridge, API and worker stopped: let nothing be doubled."""
+    import asyncio  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from ops.restored import run_restored  # noqa: PLC0415
+
+    try:
+        at = datetime.fromisoformat(backup_at)
+    except ValueError:
+        raise ProblemError(f"{backup_at} is not a time; give it as in 2026-11-25T03:00:00+00:00.") from None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    for line in asyncio.run(run_restored(_settings(), os.environ, backup_at=at, temporal=temporal)):
         typer.echo(line)
 
 

@@ -20,6 +20,9 @@ TEST_PREFIX = "QBD_TEST_"
 LOCAL_HOST = "localhost"
 SECRET_KEY_MIN = 32
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
+FILE_SUFFIX = "_FILE"
+"""A secret may stand in a file that `NAME_FILE` names, as containers hand them over."""
+SECRET_BYTES_MAX = 100_000
 _HIDDEN = ("database_url", "secret_key")
 _PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "temporal_port", "temporal_ui_port")
 
@@ -202,6 +205,11 @@ def env_name(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def secret_fields() -> list[str]:
+    """List the fields whose value may stand in a file: all that are never shown."""
+    return [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+
+
 def settings_table() -> list[SettingRow]:
     """List every setting with its default and meaning: what the README and docker-compose.yml are compared with."""
     rows = []
@@ -214,12 +222,24 @@ def settings_table() -> list[SettingRow]:
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings; raise `SettingsError` with one line for each that is wrong. Empty means not set."""
     names = {env_name(field): field for field in Settings.model_fields}
+    files = {env_name(field) + FILE_SUFFIX: field for field in secret_fields()}
     problems = [
         _unknown(name, names)
         for name in environ
-        if name.startswith(PREFIX) and name not in names and not name.startswith(TEST_PREFIX)
+        if name.startswith(PREFIX) and name not in names and name not in files and not name.startswith(TEST_PREFIX)
     ]
     given: dict[str, Any] = {field: environ[name] for name, field in names.items() if environ.get(name, "").strip()}
+    for name, field in files.items():
+        path = environ.get(name, "").strip()
+        if not path:
+            continue
+        if field in given:
+            problems.append(f"{env_name(field)} and {name} are both set; leave one of them out.")
+            continue
+        try:
+            given[field] = _secret_in(Path(path))
+        except ValueError as error:
+            problems.append(f"{name} is {path!r}: {error}.")
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -227,6 +247,21 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _secret_in(path: Path) -> str:
+    """Give what a file holds, without the line end that editors and `echo` leave."""
+    try:
+        with path.open("rb") as file:
+            held = file.read(SECRET_BYTES_MAX + 1)
+        text = held.decode("utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({(error.strerror or 'unknown reason').lower()})") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not text") from None
+    if not text or len(held) > SECRET_BYTES_MAX:
+        raise ValueError("it is empty" if not text else "it is too long for a secret")
+    return text
 
 
 def _unknown(name: str, names: Mapping[str, str]) -> str:

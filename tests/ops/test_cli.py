@@ -94,3 +94,8 @@ def test_help_needs_no_heavy_library(clean: dict[str, str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_restored_wants_a_time_that_has_passed(clean: dict[str, str]) -> None:
+    assert "yesterday is not a time" in one_line(qbd(clean, "restored", "--backup-at", "yesterday"))
+    assert "future" in one_line(qbd(clean, "restored", "--backup-at", "2999-01-01"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.problems import SettingsError
-from ops.settings import load_settings, settings_table
+from ops.settings import load_settings, secret_fields, settings_table
 
 PROJECT = Path(__file__).resolve().parents[2]
 README_ROW = re.compile(r"^\|\s*`((?:QBD|TEMPORAL)_[A-Z_]+)`\s*\|", re.MULTILINE)
@@ -110,3 +110,38 @@ def test_readme_lists_exactly_these_settings() -> None:
     ours = {row.name for row in settings_table() if row.name.startswith("QBD_")}
     assert {name for name in listed if name.startswith("QBD_")} == ours
     assert {name for name in listed if name.startswith("TEMPORAL_")} <= {row.name for row in settings_table()}
+
+
+def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
+    """As containers hand them over: with a line end, and named by NAME_FILE; children get the value itself."""
+    (tmp_path / "url").write_text("postgresql://u:hunter2@db/qbd\n")
+    (tmp_path / "key").write_text("k" * 40)
+    told = {"QBD_DATABASE_URL_FILE": str(tmp_path / "url"), "QBD_SECRET_KEY_FILE": str(tmp_path / "key")}
+    settings = load_settings(told)
+    assert settings.database == "postgresql://u:hunter2@db/qbd"
+    assert load_settings(settings.environment()).database == settings.database
+    assert secret_fields() == ["database_url", "secret_key"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read"), (b" \n", "is empty"), (b"\xff\xfe", "is not text"), (b"x" * 100_001, "too long")],
+)
+def test_a_secret_file_that_cannot_be_used_is_one_clear_line(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"QBD_SECRET_KEY_FILE": str(path)})
+    [line] = str(caught.value).splitlines()
+    assert line.startswith("QBD_SECRET_KEY_FILE")
+    assert said in line
+    assert "xxx" not in line
+
+
+def test_a_secret_is_given_once(tmp_path: Path) -> None:
+    """Value and file at once: nobody could know which holds. Only secrets have files."""
+    (tmp_path / "key").write_text("k" * 40)
+    for name, value in (("QBD_SECRET_KEY", "j" * 40), ("QBD_SOAP_PORT_FILE", str(tmp_path / "key"))):
+        with pytest.raises(SettingsError, match=name):
+            load_settings({"QBD_SECRET_KEY_FILE": str(tmp_path / "key"), name: value})

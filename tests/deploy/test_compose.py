@@ -1,0 +1,214 @@
+"""docker-compose.yml against its schema, the settings, the commands and the rules that keep it closed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.cli import app
+from ops.settings import FILE_SUFFIX, env_name, load_settings, secret_fields, settings_table
+from tests.deploy import compose_file
+from tests.deploy.compose_file import JOBS, OURS, PROJECT
+
+IMAGE_VARIABLES = {
+    # The image's entrypoint.
+    "postgres": {"POSTGRES_PASSWORD_FILE", "POSTGRES_INITDB_ARGS"},
+    # The configuration template that the server carries, temporalio/temporal docker/config_template_embedded.yaml.
+    "temporalio/server": {
+        "DB",
+        "DB_PORT",
+        "DBNAME",
+        "VISIBILITY_DBNAME",
+        "POSTGRES_SEEDS",
+        "POSTGRES_USER",
+        "BIND_ON_IP",
+        "PROMETHEUS_ENDPOINT",
+        "NUM_HISTORY_SHARDS",
+    },
+    # Options of temporal-sql-tool.
+    "temporalio/admin-tools": {"SQL_PLUGIN", "SQL_HOST", "SQL_PORT", "SQL_USER"},
+    "temporalio/ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DEFAULT_NAMESPACE"},
+}
+SOAP_PORT, API_PORT = 8080, 8081
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = compose_file.load()["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes; a second run changes nothing."""
+    folder = tmp_path_factory.mktemp("deploy")
+    script = [str(PROJECT / "deploy" / "make-secrets.sh")]
+    subprocess.run(script, cwd=folder, check=True, timeout=30)
+    made = {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    subprocess.run(script, cwd=folder, check=True, timeout=30)
+    assert made == {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    return folder / "secrets"
+
+
+def test_the_file_keeps_its_schema(tmp_path: Path) -> None:
+    """The schema of the Compose specification, as the tool carries it; the guide's override files too."""
+    command = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
+    page = (PROJECT / "docs" / "deploy.md").read_text("utf-8")
+    overrides = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert overrides
+    files = [compose_file.FILE]
+    for number, text in enumerate(overrides):
+        files.append(tmp_path / f"override-{number}.yml")
+        files[-1].write_text(text)
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_our_services_use_settings_that_exist(services: dict[str, Any]) -> None:
+    known = {row.name for row in settings_table()} | {env_name(one) + FILE_SUFFIX for one in secret_fields()}
+    for name in OURS:
+        assert set(services[name]["environment"]) <= known, name
+
+
+def test_variables_of_other_images_are_known(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        image = service["image"].partition(":")[0]
+        if image in IMAGE_VARIABLES:
+            assert set(service["environment"]) <= IMAGE_VARIABLES[image], name
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_start_with_valid_settings(services: dict[str, Any], secrets: Path, name: str) -> None:
+    """With the secrets that the script makes, at the places where Compose mounts them."""
+    service = services[name]
+    environment = {key: str(value) for key, value in service["environment"].items()}
+    mounted = {f"/run/secrets/{one}": str(secrets / one) for one in service["secrets"]}
+    settings = load_settings({key: mounted.get(value, value) for key, value in environment.items()})
+    assert re.fullmatch(r"postgresql://qbd:[0-9a-f]{64}@postgresql:5432/qbd", settings.database)
+    assert environment["TEMPORAL_ADDRESS"] == "temporal:7233"
+    if name in ("bridge", "api"):
+        assert settings.public_url == "https://qb.example.com"
+    used = {value for key, value in environment.items() if key.endswith(FILE_SUFFIX)}
+    assert used == set(mounted), "a secret that nobody reads, or one that is not mounted"
+
+
+def test_every_secret_is_made_and_none_is_in_the_file(services: dict[str, Any], secrets: Path) -> None:
+    listed = compose_file.load()["secrets"]
+    assert {Path(one["file"]).name for one in listed.values()} | {"temporal.env"} == {
+        path.name for path in secrets.iterdir()
+    }
+    assert {secret for service in services.values() for secret in service.get("secrets", [])} == set(listed)
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    held = dict(line.split("=") for line in (secrets / "temporal.env").read_text().splitlines())
+    password = (secrets / "temporal_db_password").read_text().strip()
+    assert held == {"POSTGRES_PWD": password, "SQL_PASSWORD": password}
+    for service in services.values():
+        shown = [key for key in service.get("environment", {}) if re.search("PASSWORD|PWD|KEY|SECRET", key)]
+        assert all(key.endswith(FILE_SUFFIX) for key in shown), shown
+
+
+def test_commands_exist(services: dict[str, Any]) -> None:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    for name in OURS:
+        assert services[name]["command"][0] in known, name
+        check = services[name]["healthcheck"].get("test")
+        assert check in (None, ["CMD", "python", "-P", "-m", "ops", "health", name]), name
+
+
+def test_images_are_pinned(services: dict[str, Any]) -> None:
+    for service in services.values():
+        pin = r"[a-z/-]+:[0-9]+(\.[0-9]+)+(-bookworm)?(@sha256:[0-9a-f]{64})?"
+        assert re.fullmatch(pin, service["image"]), service["image"]
+
+
+def test_every_service_is_closed_and_limited(services: dict[str, Any]) -> None:
+    """Read-only roots, no capabilities, no new privileges, no root, bounded logs, memory and processes."""
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}, name
+        assert all(":size=" in one for one in service["tmpfs"]), name
+        if name in OURS:
+            assert service["user"] == "10001:10001"
+            assert "volumes" not in service
+        # Caddy: root of its own volume with one capability. The UI's image has no user of a known number.
+        assert "user" in service or name in ("caddy", "temporal-ui"), name
+        assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "caddy" else []), name
+
+
+def test_only_caddy_is_reachable_from_outside(services: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert published == {"caddy": ["443:443"], "temporal-ui": ["127.0.0.1:8233:8080"]}
+    internal = {name for name, one in compose_file.load()["networks"].items() if one.get("internal")}
+    for name in ("postgresql", "temporal", "bridge", *JOBS):
+        assert set(services[name]["networks"]) <= internal, name
+    assert services["postgresql"]["networks"] == ["database"]
+    assert "database" not in services["caddy"]["networks"] + services["temporal-ui"]["networks"]
+
+
+def test_who_talks_shares_a_network(services: dict[str, Any]) -> None:
+    def meet(one: str, other: str) -> bool:
+        return bool(set(services[one]["networks"]) & set(services[other]["networks"]))
+
+    for name in ("bridge", "api", "worker"):
+        assert meet(name, "postgresql"), name
+        assert meet(name, "temporal"), name
+    pairs = [("caddy", "bridge"), ("caddy", "api"), ("migrate", "postgresql"), ("temporal-setup", "temporal")]
+    pairs += [("temporal", "postgresql"), ("temporal-schema", "postgresql"), ("temporal-ui", "temporal")]
+    assert all(meet(*pair) for pair in pairs)
+
+
+def test_long_running_services_are_watched_and_restarted(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        if name in JOBS:
+            assert service["healthcheck"] == {"disable": True}
+            assert service["restart"].startswith("on-failure:")
+        else:
+            assert service["healthcheck"]["test"], name
+            assert service["restart"] == "unless-stopped"
+
+
+def test_the_order_of_starts(services: dict[str, Any]) -> None:
+    """A job is waited for until it ended well, anything else until it is healthy; there is no circle."""
+    graph = {}
+    for name, service in services.items():
+        graph[name] = set(service.get("depends_on", {}))
+        for needed, how in service.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if needed in JOBS else "service_healthy"
+            assert how["condition"] == wanted, (name, needed)
+    order = list(TopologicalSorter(graph).static_order())
+    for name in ("bridge", "api", "worker"):
+        assert graph[name] == {"migrate", "temporal-setup"}
+        assert services[name]["deploy"]["replicas"] == 2
+        assert "container_name" not in services[name]
+    assert order.index("temporal-schema") < order.index("temporal") < order.index("temporal-setup")
+
+
+def test_ports_are_the_settings(services: dict[str, Any]) -> None:
+    """What Caddy asks is where bridge and API listen, whatever the file says beside it."""
+    assert load_settings(ports_of(services["bridge"])).soap_port == SOAP_PORT
+    assert load_settings(ports_of(services["api"])).api_port == API_PORT
+    caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text("utf-8")
+    assert f"{{$BRIDGES:bridge:{SOAP_PORT}}}" in caddyfile
+    assert f"{{$APIS:api:{API_PORT}}}" in caddyfile
+    known = set(re.findall(r"\{\$(\w+)", caddyfile))
+    assert set(services["caddy"]["environment"]) <= known
+
+
+def ports_of(service: dict[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in service["environment"].items() if key.endswith("_PORT")}
+
+
+def test_what_a_user_may_set_is_documented() -> None:
+    page = (PROJECT / "docs" / "deploy.md").read_text("utf-8")
+    settings = {row.name for row in settings_table()}
+    for name in compose_file.user_variables() - settings:
+        assert f"`{name}`" in page, name
