@@ -38,6 +38,12 @@ def by_workflow_id(session: Session, workflow_id: str) -> Export | None:
     return find_export(session, *names) if kind == "export" and len(names) == 3 else None
 
 
+def traceparents(session: Session, export_ids: Sequence[int]) -> dict[int, str]:
+    """Give the traces that exports belong to, by id; those without one are left out."""
+    query = select(Export.id, Export.traceparent).where(Export.id.in_(export_ids), Export.traceparent.is_not(None))
+    return {export_id: traceparent for export_id, traceparent in session.execute(query) if traceparent}
+
+
 def add_export(session: Session, new: NewExport, *, state: str, at: datetime) -> Export:
     """Add the row of a document that was never exported. The unique key refuses a second one."""
     row = Export(

@@ -40,7 +40,12 @@ class Stack:
         self.fuse = FileFuse(folder)
         names = ("SOAP", "API", "METRICS", "TEMPORAL", "TEMPORAL_UI")
         own = {f"QBD_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
-        own |= {"QBD_DATA_DIR": str(folder), "QBD_BATCH_SIZE": "3", "QBD_LOG_LEVEL": "warning"}
+        own |= {
+            "QBD_DATA_DIR": str(folder),
+            "QBD_BRIDGE_METRICS_PORT": "0",
+            "QBD_BATCH_SIZE": "3",
+            "QBD_LOG_LEVEL": "warning",
+        }
         if database_url is not None:
             own["QBD_DATABASE_URL"] = database_url
         self.settings: Settings = load_settings(own)
