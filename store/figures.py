@@ -162,7 +162,7 @@ def leases(session: Session) -> dict[str, datetime]:
     return {lease.name: lease.until for lease in session.scalars(select(Lease))}
 
 
-def _waiting() -> Select[Any]:
+def _waiting() -> Select[Any, Any]:
     return (
         select(Request.company_id, Request.created_at)
         .where(OPEN_REQUESTS, Request.state == "waiting")
@@ -171,6 +171,6 @@ def _waiting() -> Select[Any]:
     )
 
 
-def _pile(session: Session, query: Select[Any]) -> Pile:
+def _pile(session: Session, query: Select[Any, Any]) -> Pile:
     count, oldest_at = session.execute(query).one()
     return Pile(count=count, oldest_at=oldest_at)
