@@ -40,7 +40,7 @@ def installation_gauges(database: Database, now: datetime, *, companies_named: i
         held = figures.leases(session)
     left = {name: max(0.0, (held[name] - now).total_seconds()) if name in held else 0.0 for name in LEASES}
     found.append(
-        _by("qbd_lease_seconds", "For how long a process still holds this job; 0: nobody does it.", "job", left)
+        _by("qbd_lease_seconds", "For how long a process still holds this job; 0: nobody does it.", "task", left)
     )
     if companies_named:
         shown = queues[:companies_named]
