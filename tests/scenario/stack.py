@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -32,7 +32,14 @@ PARTS = ("bridge", "api", "worker", "temporal")
 class Stack:
     """One running system; its supervisor lives in a thread with a loop of its own."""
 
-    def __init__(self, folder: Path, *, database_url: str | None = None, recovery: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str | None = None,
+        recovery: bool = True,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "clock").write_text("0")
         self.folder = folder
@@ -46,6 +53,7 @@ class Stack:
             "QBD_BATCH_SIZE": "3",
             "QBD_LOG_LEVEL": "warning",
         }
+        own |= more or {}
         if database_url is not None:
             own["QBD_DATABASE_URL"] = database_url
         self.settings: Settings = load_settings(own)
