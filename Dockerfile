@@ -23,6 +23,7 @@ COPY ops ops
 COPY qbwc_bridge qbwc_bridge
 COPY qbxml qbxml
 COPY store store
+COPY telemetry telemetry
 COPY tms_api tms_api
 COPY workflows workflows
 COPY worker.py ./

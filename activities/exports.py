@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
+from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 from temporalio import activity
 
@@ -18,8 +20,10 @@ from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
 from store import exports, queue, waits, webhooks
 from store.companies import lock_company
-from store.engine import Database
+from store.engine import Database, after_commit
 from store.tables import Company, Export, Request
+from telemetry.instruments import WorkerMetrics
+from telemetry.tracing import Tracing
 from workflows import contracts
 from workflows.contracts import (
     CancelInput,
@@ -34,6 +38,8 @@ from workflows.contracts import (
     export_workflow_id,
 )
 
+log = structlog.get_logger(__name__)
+
 TEXT_MAX = 4000
 """Longest text that a state change may put into a row."""
 
@@ -41,8 +47,18 @@ TEXT_MAX = 4000
 class ExportActivities:
     """The activities over one database."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        metrics: WorkerMetrics | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         """`new_id` gives unused ids of at most 20 characters [A-Z2-7]: they travel as requestID."""
+        self._metrics = metrics or WorkerMetrics(CollectorRegistry())
+        self._tracing = tracing or Tracing()
         self._database = database
         self._clock = clock
         self._new_id = new_id
@@ -119,6 +135,7 @@ class ExportActivities:
             )
             row = exports.add_export(session, new, state=ExportState.MAPPED, at=self._clock())
         row.run_id = inp.run_id
+        row.traceparent = self._tracing.current()  # what the bridge does for this run belongs to its trace
         return row
 
     def _adopt(self, session: Session, row: Export, inp: PrepareInput, digest: str) -> Prepared | None:
@@ -265,6 +282,22 @@ class ExportActivities:
         elif state is not ExportState.QUEUED:
             waits.end(session, row.id)
         webhooks.tell_export(session, row, at=now, key=key)
+        after_commit(session, self._told(row, state, failure, now))
+
+    def _told(self, row: Export, state: ExportState, failure: Failure | None, now: datetime) -> Callable[[], None]:
+        """Give what tells of a state change: ids and codes only."""
+        code = failure.code if failure is not None else ""
+        owner = {"owner": failure.owner, "code": code} if failure is not None else {}
+        named = {"company": row.company_id, "kind": row.kind, "document": row.document_id, "run": row.run_id}
+        kind, age = row.kind, (now - row.created_at).total_seconds()
+
+        def tell() -> None:
+            self._metrics.exports.labels(kind, state.value, code).inc()
+            if state.is_final:
+                self._metrics.export_seconds.labels(state.value).observe(max(0.0, age))
+            log.info("export moves", **named, state=state.value, **owner)
+
+        return tell
 
 
 def failure_of(issues: list[Issue]) -> Failure:

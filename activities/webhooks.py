@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
+import structlog
+from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -16,10 +18,13 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.webhook_addresses import AddressRefusedError, Lookup, Target, read_target, resolve, system_lookup
 from activities.webhook_signing import signed_headers
 from store import webhooks
-from store.engine import Database
+from store.engine import Database, after_commit
 from store.webhook_tables import Webhook, WebhookDelivery
+from telemetry.instruments import WorkerMetrics
 from workflows import webhook_contracts as contracts
 from workflows.webhook_contracts import DeliveryInput
+
+log = structlog.get_logger(__name__)
 
 USER_AGENT = "TMS-QuickBooks-Webhooks/1.0"
 CONNECT_S = 5.0
@@ -59,6 +64,7 @@ class WebhookActivities:
         clock: Callable[[], datetime],
         allow_private: bool = False,
         lookup: Lookup = system_lookup,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         """`allow_private` lets messages go to private addresses: for development only."""
         self._database = database
@@ -66,6 +72,7 @@ class WebhookActivities:
         self._allow_private = allow_private
         self._lookup = lookup
         self._tls = httpx.create_ssl_context()
+        self._metrics = metrics or WorkerMetrics(CollectorRegistry())
 
     @activity.defn(name=contracts.ACTIVITY_DELIVER)
     async def deliver(self, inp: DeliveryInput) -> None:
@@ -94,6 +101,7 @@ class WebhookActivities:
             if row is not None and row.state == webhooks.PENDING:
                 row.state = webhooks.FAILED
                 row.finished_at = self._clock()
+                self._told(session, row)
 
     def _load(self, delivery_id: str) -> _Message | None:
         """Give what to send; None when there is nothing to do any more."""
@@ -106,6 +114,7 @@ class WebhookActivities:
                 row.state = webhooks.FAILED
                 row.last_error = "The webhook was switched off."
                 row.finished_at = now
+                self._told(session, row)
                 return None
             secrets = [owner.secret]
             if owner.previous_secret is not None and (owner.previous_until or now) > now:
@@ -170,16 +179,29 @@ class WebhookActivities:
             if row is None:
                 return
             row.attempts += 1
+            result_label = "taken" if result.is_taken else "refused"
+            after_commit(session, self._metrics.webhook_tries.labels(result_label).inc)
             row.last_attempt_at = now
             row.last_status = result.status
             row.last_error = result.error[: webhooks.ERROR_MAX]
             if result.is_taken:
                 row.state = webhooks.DELIVERED
                 row.finished_at = now
+                self._told(session, row)
             elif result.status == GONE and owner is not None:
                 owner.enabled = False
                 owner.disabled_reason = "The receiver answered 410 Gone."
                 owner.updated_at = now
+
+    def _told(self, session: Session, row: WebhookDelivery) -> None:
+        state = row.state
+        named = {"company": row.company_id, "webhook": row.webhook_id, "delivery": row.id, "attempts": row.attempts}
+
+        def tell() -> None:
+            self._metrics.webhook_messages.labels(state).inc()
+            log.info("webhook message ends", **named, state=state)
+
+        after_commit(session, tell)
 
 
 async def _drain(response: httpx.Response) -> None:

@@ -167,12 +167,55 @@ def chaos(context: typer.Context) -> None:
 
 
 @app.command()
-def doctor(company: Annotated[str, typer.Argument(help="The company's id.")]) -> None:
-    """Explain a company's connection: when it was seen, its problem, its queue, its newest incidents."""
-    from ops.doctor import describe_company  # noqa: PLC0415
+def doctor(
+    company: Annotated[str | None, typer.Argument(help="The company's id; without one: the installation.")] = None,
+) -> None:
+    """Explain a company in ten lines, or without a company the installation; exit code 1 when something is wrong."""
+    if company is not None:
+        from ops.doctor import describe_company  # noqa: PLC0415
 
-    for line in describe_company(_settings(), company):
+        for line in describe_company(_settings(), company):
+            typer.echo(line)
+        return
+    from ops.installation import describe_installation  # noqa: PLC0415
+
+    lines, is_well = describe_installation(_settings(), os.environ)
+    for line in lines:
         typer.echo(line)
+    raise typer.Exit(0 if is_well else 1)
+
+
+@app.command()
+def exports(
+    company: Annotated[str | None, typer.Option(help="Only this company's.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", "--status", help="pending, mapped, queued, sent, successful, failed, ...")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="Whose turn it is: tms_user, bookkeeper, it, us.")] = None,
+    code: Annotated[str | None, typer.Option(help="Code of the failure.")] = None,
+    since: Annotated[str | None, typer.Option(help="3d, 12h, monday, today or 2026-11-20 (UTC).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    query: Annotated[bool, typer.Option("--query", help="Print the same question for the Temporal UI.")] = False,
+) -> None:
+    """List exports, the last change first."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from ops import export_list  # noqa: PLC0415
+
+    wanted = export_list.wanted_from(
+        company=company, state=state, owner=owner, code=code, since=since, now=datetime.now(UTC)
+    )
+    if query:
+        typer.echo(export_list.visibility_query(wanted))
+        return
+    rows = export_list.find_exports(_settings(), wanted, limit=limit)
+    if json:
+        typer.echo(export_list.as_json(rows))
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    export_list.show(rows, Console(), limit=limit)
 
 
 @app.command()

@@ -63,7 +63,7 @@ def run_demo(environ: Mapping[str, str], *, keep: bool) -> int:
 def demo_settings(environ: Mapping[str, str], folder: Path) -> tuple[Settings, dict[str, str]]:
     """Give settings for a stack of its own: nothing of the user's set-up is touched or needed."""
     own = {name: value for name, value in environ.items() if not name.startswith(("QBD_", "TEMPORAL_"))}
-    names = ("SOAP", "API", "METRICS", "TEMPORAL", "TEMPORAL_UI")
+    names = ("SOAP", "API", "METRICS", "BRIDGE_METRICS", "TEMPORAL", "TEMPORAL_UI")
     ports = {f"QBD_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
     return load_settings({"QBD_DATA_DIR": str(folder), **ports}), own
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ops.problems import PortInUseError
 
+LOOPBACK = "127.0.0.1"
 ANY = "0.0.0.0"
 """All addresses of this machine: what our servers listen on, and what collides with a listener on any of them."""
 

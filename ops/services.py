@@ -12,7 +12,7 @@ import typer
 from ops.database import open_database
 from ops.exits import settle
 from ops.logs import configure_logging
-from ops.ports import ANY, require_free
+from ops.ports import ANY, LOOPBACK, free_ports, require_free
 from ops.problems import ProblemError
 from ops.settings import Settings, env_name
 
@@ -24,11 +24,14 @@ BRIDGE_FACTORY = "ops.wiring:bridge_wsgi"
 
 def run_bridge(settings: Settings, *, factory: str = BRIDGE_FACTORY) -> int:
     """Serve the Web Connector until a signal comes; `factory` builds it in the serving process."""
+    from ops.observing import process_tracing, require_metrics_port  # noqa: PLC0415
     from qbwc_bridge.server import serve  # noqa: PLC0415
 
     configure_logging(settings.log_level)
     open_database(settings).close()  # tell in this process what the serving one could only log
+    process_tracing("qbd-bridge").stop()
     require_free(settings.soap_port, env_name("soap_port"))
+    require_metrics_port(settings, "bridge_metrics_port")
     return serve(factory, ANY, settings.soap_port, drain_s=settings.drain_s)
 
 
@@ -38,12 +41,14 @@ def run_api(settings: Settings, around: Surroundings | None = None) -> None:
 
     from ops import wiring  # noqa: PLC0415
     from ops.draining import DrainingServer, NotReadyWhileDraining  # noqa: PLC0415
+    from ops.observing import process_tracing  # noqa: PLC0415
 
     around = around or wiring.Surroundings()
     configure_logging(settings.log_level)
     database = open_database(settings, passing=around.passing)
+    tracing = process_tracing("qbd-api")
     require_free(settings.api_port, env_name("api_port"))
-    app = NotReadyWhileDraining(wiring.api_app(settings, database, clock=around.clock))
+    app = NotReadyWhileDraining(wiring.api_app(settings, database, clock=around.clock, tracing=tracing))
     server = DrainingServer(
         uvicorn.Config(
             app,
@@ -68,28 +73,42 @@ def run_api(settings: Settings, around: Surroundings | None = None) -> None:
     try:
         asyncio.run(work())
     finally:
+        tracing.stop()
         database.close()
 
 
 def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     """Run the Temporal worker until a signal comes."""
     from ops import wiring  # noqa: PLC0415
+    from ops.observing import process_registry, process_tracing, require_metrics_port, serve_metrics  # noqa: PLC0415
     from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
+    from telemetry.collectors import ScrapedCollector  # noqa: PLC0415
+    from telemetry.instruments import WorkerMetrics  # noqa: PLC0415
 
     around = around or wiring.Surroundings()
     configure_logging(settings.log_level)
     database = open_database(settings, passing=around.passing)
-    require_free(settings.metrics_port, env_name("metrics_port"))
+    tracing = process_tracing("qbd-worker")
+    require_metrics_port(settings, "metrics_port")
+    registry = process_registry(settings, database, clock=around.clock)
+    metrics = WorkerMetrics(registry)
+    # The SDK serves its metrics by itself only; ours go out together with them.
+    [sdk_port] = free_ports(1)
+    runtime = wiring.metrics_runtime(sdk_port)
+    registry.register(ScrapedCollector(f"http://{LOOPBACK}:{sdk_port}/metrics"))
 
     async def work() -> None:
         try:
-            client = await wiring.connect_temporal(settings, runtime=wiring.metrics_runtime(settings))
+            client = await wiring.connect_temporal(settings, runtime=runtime, tracing=tracing)
+            serve_metrics(settings, "metrics_port", registry)
             await run(
                 client,
                 database,
                 clock=around.clock,
                 holder=wiring.holder_name(),
                 webhook_allow_private=settings.webhook_allow_private,
+                metrics=metrics,
+                tracing=tracing,
             )
         except MissingSearchAttributesError as error:
             raise ProblemError(str(error)) from error
@@ -99,6 +118,7 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     try:
         asyncio.run(work())
     finally:
+        tracing.stop()
         database.close()
 
 

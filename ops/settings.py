@@ -24,7 +24,7 @@ FILE_SUFFIX = "_FILE"
 """A secret may stand in a file that `NAME_FILE` names, as containers hand them over."""
 SECRET_BYTES_MAX = 100_000
 _HIDDEN = ("database_url", "secret_key")
-_PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "temporal_port", "temporal_ui_port")
+_PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "bridge_metrics_port", "temporal_port", "temporal_ui_port")
 
 
 class SettingRow(NamedTuple):
@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     soap_port: int = Field(8080, ge=1, le=65535, description="port of the Web Connector bridge (SOAP)")
     api_port: int = Field(8081, ge=1, le=65535, description="port of the HTTP API")
     metrics_port: int = Field(9090, ge=1, le=65535, description="port of the worker's Prometheus metrics")
+    bridge_metrics_port: int = Field(
+        9091, ge=0, le=65535, description="port of the bridge's Prometheus metrics, apart from SOAP's; `0` for none"
+    )
+    metrics_host: Literal["127.0.0.1", "0.0.0.0"] = Field(
+        "127.0.0.1", description="where both metrics ports listen: `127.0.0.1`, or `0.0.0.0` for all addresses"
+    )
+    metrics_companies: int = Field(
+        0, ge=0, le=1000, description="companies with the longest queues that metrics name; `0` names none"
+    )
     temporal_port: int = Field(7233, ge=1, le=65535, description="port of the embedded Temporal server")
     temporal_ui_port: int = Field(8233, ge=1, le=65535, description="port of the embedded Temporal UI")
     temporal_ui_url: str = Field(
@@ -164,7 +173,7 @@ class Settings(BaseSettings):
         seen: dict[int, str] = {}
         for field in _PORT_FIELDS:
             port = getattr(self, field)
-            if port in seen:
+            if port and port in seen:
                 raise ValueError(
                     f"{env_name(seen[port])} and {env_name(field)} are both {port}; give each its own port"
                 )

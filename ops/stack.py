@@ -102,10 +102,10 @@ async def answers(url: str) -> bool:
 
 def stack_ports(settings: Settings, environ: Mapping[str, str], *, with_ui: bool = True) -> dict[str, int]:
     """Give the ports that the stack needs, by the name of their setting."""
-    fields = ["soap_port", "api_port", "metrics_port"]
+    fields = ["soap_port", "api_port", "metrics_port", "bridge_metrics_port"]
     if not has_own_temporal(environ):
         fields += ["temporal_port"] + (["temporal_ui_port"] if with_ui else [])
-    return {env_name(field): getattr(settings, field) for field in fields}
+    return {env_name(field): port for field in fields if (port := getattr(settings, field))}
 
 
 @contextmanager

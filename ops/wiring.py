@@ -21,11 +21,13 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ops.database import open_database
 from ops.logs import configure_logging
-from ops.ports import ANY
+from ops.ports import LOOPBACK
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
+from ops.temporal_tracing import temporal_interceptors
 from ops.worker_process import new_id, now
 from store.engine import Database, Passing, go_on
+from telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -62,6 +64,7 @@ async def connect_temporal(
     environ: Mapping[str, str] | None = None,
     *,
     runtime: Runtime | None = None,
+    tracing: Tracing | None = None,
     patience_s: float = CONNECT_PATIENCE_S,
 ) -> Client:
     """Connect as TEMPORAL_* say, or to the embedded server; try for `patience_s`, then raise.
@@ -73,6 +76,8 @@ async def connect_temporal(
     config.setdefault("namespace", NAMESPACE_DEFAULT)
     if runtime is not None:
         config["runtime"] = runtime
+    if tracing is not None:
+        config["interceptors"] = temporal_interceptors(tracing)
 
     async def connect() -> Client:
         return await Client.connect(target, data_converter=pydantic_data_converter, **config)
@@ -94,18 +99,22 @@ async def connect_temporal(
         ) from error
 
 
-def client_factory(settings: Settings, environ: Mapping[str, str] | None = None) -> Callable[[], Awaitable[Client]]:
+def client_factory(
+    settings: Settings, environ: Mapping[str, str] | None = None, *, tracing: Tracing | None = None
+) -> Callable[[], Awaitable[Client]]:
     """Give what the relay and the API connect with: one try, because both come back by themselves."""
 
     async def connect() -> Client:
-        return await connect_temporal(settings, environ, patience_s=0)
+        return await connect_temporal(settings, environ, tracing=tracing, patience_s=0)
 
     return connect
 
 
-def metrics_runtime(settings: Settings) -> Runtime:
-    """Give a runtime of the SDK that serves its metrics, in seconds, on the metrics port."""
-    prometheus = PrometheusConfig(bind_address=f"{ANY}:{settings.metrics_port}", durations_as_seconds=True)
+def metrics_runtime(port: int) -> Runtime:
+    """Give a runtime of the SDK that serves its metrics, in seconds, on this port of loopback only."""
+    prometheus = PrometheusConfig(
+        bind_address=f"{LOOPBACK}:{port}", durations_as_seconds=True, counters_total_suffix=True
+    )
     return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
 
 
@@ -117,10 +126,13 @@ def bridge_wsgi(
     The relay lives in the same process and lets its lease go when the process ends; otherwise the next one would wait
     for the lease to run out before it delivers.
     """
+    from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
     from qbwc_bridge import dispatcher as bridge  # noqa: PLC0415
+    from qbwc_bridge.observing import CallObserver, Observation  # noqa: PLC0415
     from qbwc_bridge.relay import Relay  # noqa: PLC0415
     from qbwc_bridge.session import Limits  # noqa: PLC0415
     from qbwc_bridge.wsgi import build_wsgi  # noqa: PLC0415
+    from telemetry.instruments import BridgeMetrics, RelayMetrics  # noqa: PLC0415
 
     settings = load_settings(os.environ)
     configure_logging(settings.log_level)
@@ -132,41 +144,60 @@ def bridge_wsgi(
         list_page=settings.list_page,
         list_interval=timedelta(minutes=settings.list_sync_minutes),
     )
-    dispatcher = (dispatcher_type or bridge.Dispatcher)(database, limits=limits, clock=around.clock, new_id=new_id)
+    registry = process_registry(settings, database, clock=around.clock)
+    tracing = process_tracing("qbd-bridge")
+    metrics = BridgeMetrics(registry)
+    observe = Observation(metrics, tracing)
+    dispatcher = (dispatcher_type or bridge.Dispatcher)(
+        database, limits=limits, clock=around.clock, new_id=new_id, observe=observe
+    )
     relay = Relay(
         database,
-        client_factory(settings),
+        client_factory(settings, tracing=tracing),
         clock=around.clock,
         holder=holder_name(),
         abandon_after=timedelta(seconds=limits.abandon_s),
+        metrics=RelayMetrics(registry),
+        tracing=tracing,
+        observe=observe,
     )
     relay.start()
+    # One process serves, so its registry is the whole truth; two bridges are two targets for Prometheus.
+    serve_metrics(settings, "bridge_metrics_port", registry)
     # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
     Finalize(None, relay.stop, exitpriority=1)
+    Finalize(None, tracing.stop, exitpriority=0)
     return build_wsgi(
         dispatcher,
         public_url=settings.app_origin,
         support_page=lambda _company: SUPPORT_TEXT,
         is_ready=database.answers,
+        observer=CallObserver(metrics, tracing),
     )
 
 
-def api_app(settings: Settings, database: Database, *, clock: Callable[[], datetime] = now) -> FastAPI:
+def api_app(
+    settings: Settings,
+    database: Database,
+    *,
+    clock: Callable[[], datetime] = now,
+    tracing: Tracing | None = None,
+) -> FastAPI:
     """Build the HTTP API."""
-    from prometheus_client import CollectorRegistry  # noqa: PLC0415
-
+    from ops.observing import process_registry  # noqa: PLC0415
     from tms_api.app import ApiServices, build_app  # noqa: PLC0415
     from tms_api.temporal import TemporalExporter  # noqa: PLC0415
 
     return build_app(
         ApiServices(
             database=database,
-            exporter=TemporalExporter(client_factory(settings)),
+            exporter=TemporalExporter(client_factory(settings, tracing=tracing)),
             qwc_file=qwc_writer(settings),
             clock=clock,
             public_soap_url=soap_url(settings),
             temporal_ui_url=workflow_links(settings, temporal_namespace()),
-            registry=CollectorRegistry(),
+            registry=process_registry(settings, database, clock=clock),
+            tracing=tracing or Tracing(),
             password_grace_minutes=settings.password_grace_minutes,
             rate_limit_per_minute=settings.rate_limit_per_minute,
             webhook_allow_private=settings.webhook_allow_private,

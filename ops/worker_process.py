@@ -21,6 +21,8 @@ from activities.syncs import SyncActivities
 from activities.webhook_starter import WebhookStarter
 from activities.webhooks import WebhookActivities
 from store.engine import Database
+from telemetry.instruments import WorkerMetrics
+from telemetry.tracing import Tracing
 from workflows import search_attributes, webhook_contracts
 from workflows.contracts import TASK_QUEUE
 from workflows.export import QuickBooksExport
@@ -49,10 +51,16 @@ def now() -> datetime:
 
 
 def build_worker(
-    client: Client, database: Database, *, task_queue: str = TASK_QUEUE, clock: Callable[[], datetime] = now
+    client: Client,
+    database: Database,
+    *,
+    task_queue: str = TASK_QUEUE,
+    clock: Callable[[], datetime] = now,
+    metrics: WorkerMetrics | None = None,
+    tracing: Tracing | None = None,
 ) -> Worker:
     """Wire the worker. A workflow file that imports what it should not is refused here (temporal.md 3)."""
-    activities = ExportActivities(database, clock=clock, new_id=new_id)
+    activities = ExportActivities(database, clock=clock, new_id=new_id, metrics=metrics, tracing=tracing)
     return Worker(
         client,
         task_queue=task_queue,
@@ -77,9 +85,10 @@ def build_webhook_worker(
     *,
     allow_private: bool,
     task_queue: str = webhook_contracts.TASK_QUEUE,
+    metrics: WorkerMetrics | None = None,
 ) -> Worker:
     """Wire the worker of webhook messages; it has a queue and slots of its own, so exports never wait for receivers."""
-    activities = WebhookActivities(database, clock=now, allow_private=allow_private)
+    activities = WebhookActivities(database, clock=now, allow_private=allow_private, metrics=metrics)
     return Worker(
         client,
         task_queue=task_queue,
@@ -120,6 +129,8 @@ async def run(
     holder: str,
     webhook_allow_private: bool,
     clock: Callable[[], datetime] = now,
+    metrics: WorkerMetrics | None = None,
+    tracing: Tracing | None = None,
 ) -> None:
     """Work until a signal asks to stop; `holder` names this process among all that share the database."""
     await check_search_attributes(client)
@@ -129,7 +140,7 @@ async def run(
         loop.add_signal_handler(name, stop.set)
     starter = WebhookStarter(database, client, clock=clock, holder=holder)
     async with (
-        build_worker(client, database, clock=clock),
-        build_webhook_worker(client, database, allow_private=webhook_allow_private),
+        build_worker(client, database, clock=clock, metrics=metrics, tracing=tracing),
+        build_webhook_worker(client, database, allow_private=webhook_allow_private, metrics=metrics),
     ):
         await starter.run(stop)

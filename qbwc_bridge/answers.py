@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from qbwc_bridge import recovery
+from qbwc_bridge.observing import Observation
 from qbwc_bridge.rulings import (
     UNREADABLE,
     Again,
@@ -108,9 +109,10 @@ def problem_of(verdict: Verdict, message: str, at: datetime) -> dict[str, Any]:
 class Answers:
     """Applies one answer to the store."""
 
-    def __init__(self, *, limits: Limits, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, limits: Limits, clock: Callable[[], datetime], observe: Observation) -> None:
         self._limits = limits
         self._clock = clock
+        self._observe = observe
 
     def record(
         self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet, answer: Answer
@@ -372,10 +374,10 @@ class Answers:
             return
         if ruling.batch_max is not None:
             request.batch_max = ruling.batch_max
-        request.state = queue.WAITING
-        request.message_set_id = None
         outcome = Outcome(request_id=request.id, key=f"again-{request.attempt}", requeued=ruling.reason)
         self._signal(session, request, outcome)
+        request.state = queue.WAITING
+        request.message_set_id = None
 
     def _end(self, session: Session, request: Request, outcome: Outcome) -> None:
         request.state = queue.DONE
@@ -383,12 +385,17 @@ class Answers:
         self._signal(session, request, outcome)
 
     def _signal(self, session: Session, request: Request, outcome: Outcome) -> None:
+        now = self._clock()
+        write_set = session.get(MessageSet, request.message_set_id) if request.message_set_id else None
+        left_at = write_set.sent_at if write_set is not None else None
+        traceparent = self._observe.decided(session, request, outcome, left_at=left_at, at=now)
         outbox.add_signal(
             session,
             workflow_id=request.workflow_id,
             signal=contracts.SIGNAL_OUTCOME,
             payload=outcome.model_dump(mode="json"),
-            at=self._clock(),
+            at=now,
+            traceparent=traceparent,
         )
 
     def _incident(self, session: Session, owner: Company, code: str, text: str) -> None:

@@ -6,7 +6,8 @@ before the reply; what Temporal must hear goes to the outbox in the same transac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,6 +18,7 @@ from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.meeting import meet, note_twin
+from qbwc_bridge.observing import Observation, session_name
 from qbwc_bridge.session import Limits, Recovery, Step, Waiting
 from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
@@ -59,15 +61,19 @@ class Dispatcher:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         new_ticket: Callable[[], str] = secrets.new_ticket,
+        observe: Observation | None = None,
     ) -> None:
         """`new_id` gives unused ids of at most 22 characters [A-Za-z0-9]: they travel as newMessageSetID."""
+        self._observe = observe or Observation()
         self._database = database
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
         self._new_ticket = new_ticket
-        self._answers = Answers(limits=limits, clock=clock)
-        self._lists = ListSyncs(limits=limits, clock=clock, lower_version=self._answers.lower_version)
+        self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
+        self._lists = ListSyncs(
+            limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
+        )
 
     def server_version(self) -> str:
         """Give our name and version."""
@@ -89,19 +95,24 @@ class Dispatcher:
                 log.info("sign-in refused", known_user=owner is not None)
                 if owner is not None:
                     _note_wrong_password(session, owner, now)
+                self._observe.signed_in(session, "refused", company_id=owner.id if owner is not None else None)
                 return ["", "nvu"]
             lock_company(session, owner.id)
             owner.last_seen_at = now
             if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
                 owner.problem = None
             if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
+                self._observe.signed_in(session, "none", company_id=owner.id)
                 return ["", "none"]
             if self._is_being_worked_on(session, owner, now):
+                self._observe.signed_in(session, "busy", company_id=owner.id)
                 return ["", "busy"]
             for other in queue.open_sessions(session, owner.id):
                 other.state = "superseded"
                 other.last_error = "A newer session of this company took over."
+                self._observe.moved(session, other, "open")
             ticket = self._new_ticket()
+            self._observe.signed_in(session, "session", company_id=owner.id, ticket_hash=secrets.fingerprint(ticket))
             session.add(
                 WebConnectorSession(
                     ticket_hash=secrets.fingerprint(ticket),
@@ -117,8 +128,7 @@ class Dispatcher:
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str
     ) -> str:
         """Hand out the next document; "" when getLastError says why not."""
-        with self._database.transaction("sendRequestXML") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
+        with self._called("sendRequestXML", ticket) as (session, wc):
             if wc is None:
                 return ""
             owner = _company_of(session, wc)
@@ -138,8 +148,7 @@ class Dispatcher:
     def receive_response_xml(self, ticket: str, response: str, hresult: str, message: str) -> int:
         """Record the answer to the document that is out; a repeated one gets the same reply and changes nothing."""
         now = self._clock()
-        with self._database.transaction("receiveResponseXML") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
+        with self._called("receiveResponseXML", ticket) as (session, wc):
             if wc is None:
                 text = "An answer came with a ticket that was never given out, or was forgotten. It was not used."
                 record_incident(session, company_id=None, at=now, code="unknown_ticket", text=text)
@@ -156,6 +165,7 @@ class Dispatcher:
                 return newest.progress if newest is not None and newest.progress is not None else -1
             recorder = self._lists if exchange.kind == "list" else self._answers
             ends = recorder.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
+            self._observe.answered(session, exchange)
             if not ends:
                 owner.problem = None  # QuickBooks works, and with the right file
             exchange.progress = -1 if ends else self._progress(session, owner, wc)
@@ -163,8 +173,7 @@ class Dispatcher:
 
     def connection_error(self, ticket: str, hresult: str, message: str) -> str:
         """Note why QuickBooks could not be opened. Always `done`: any other text would be taken as a path."""
-        with self._database.transaction("connectionError") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
+        with self._called("connectionError", ticket) as (session, wc):
             if wc is None:
                 return "done"
             if wc.state != "open":
@@ -187,8 +196,7 @@ class Dispatcher:
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
-        with self._database.transaction("closeConnection") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
+        with self._called("closeConnection", ticket) as (_session, wc):
             if wc is None:
                 return "OK"
             wc.last_call_at = self._clock()
@@ -210,6 +218,19 @@ class Dispatcher:
     def interactive_rejected(self, ticket: str, reason: str) -> str:
         """Interactive mode is not offered."""
         return ""
+
+    @contextmanager
+    def _called(self, step: str, ticket: str) -> Iterator[tuple[Session, WebConnectorSession | None]]:
+        """One transaction of a call with its session, None for an unknown ticket; told when it ends the session."""
+        with self._database.transaction(step) as session:
+            wc = queue.wc_session(session, secrets.fingerprint(ticket))
+            if wc is None:
+                yield session, None
+                return
+            before = wc.state
+            with structlog.contextvars.bound_contextvars(company=wc.company_id, session=session_name(wc.ticket_hash)):
+                yield session, wc
+            self._observe.moved(session, wc, before)
 
     def _is_being_worked_on(self, session: Session, owner: Company, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.
@@ -276,6 +297,7 @@ class Dispatcher:
         heads = [Waiting(id=r.id, size=len(r.body), batch_max=r.batch_max) for r in waiting.values()]
         chosen = [waiting[request_id] for request_id in machine.choose_batch(heads, self._limits)]
         set_id = self._new_id()
+        traced = self._observe.handed_out(session, wc, kind="write", set_id=set_id, requests=chosen)
         bodies: list[str] = []
         for request in chosen:
             request.attempt += 1
@@ -289,6 +311,7 @@ class Dispatcher:
                 signal=contracts.SIGNAL_SENT,
                 payload=event.model_dump(mode="json"),
                 at=now,
+                traceparent=traced.get(request.id),
             )
         settled = queue.last_settled_write_set(session, owner.id)
         text = build_message_set(
@@ -310,13 +333,16 @@ class Dispatcher:
         about: str | None = None,
         set_id: str | None = None,
     ) -> str:
+        set_id = set_id or self._new_id()
+        if kind != "write":
+            self._observe.handed_out(session, wc, kind=kind, set_id=set_id, requests=())
         newest = queue.newest_exchange(session, wc.ticket_hash)
         for other in queue.open_exchanges(session, wc.ticket_hash):
             if other.kind != "write":
                 other.state = queue.ABANDONED  # a question whose answer never came is simply asked again
         session.add(
             MessageSet(
-                id=set_id or self._new_id(),
+                id=set_id,
                 company_id=owner.id,
                 ticket_hash=wc.ticket_hash,
                 kind=kind,

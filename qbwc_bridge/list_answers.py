@@ -19,6 +19,7 @@ from qbwc_bridge.answers import Answer
 from qbwc_bridge.list_entries import entry_of
 from qbwc_bridge.list_sync import ACTIVITY, DELETED, KINDS, Mode, Pass, Phase, Seen
 from qbwc_bridge.list_times import day_before
+from qbwc_bridge.observing import Observation
 from qbwc_bridge.rulings import SetFate, judge_hresult
 from qbwc_bridge.session import Limits, pause_after
 from qbxml.company import CompanyActivityRet
@@ -48,8 +49,10 @@ class ListSyncs:
         limits: Limits,
         clock: Callable[[], datetime],
         lower_version: Callable[[WebConnectorSession, Answer], bool],
+        observe: Observation,
     ) -> None:
         """`lower_version` takes a session one qbXML version down; False when none is left."""
+        self._observe = observe
         self._limits = limits
         self._clock = clock
         self._lower_version = lower_version
@@ -203,6 +206,7 @@ class ListSyncs:
         now = self._clock()
         rows = [entry_of(ret) for ret in response.rets() if isinstance(ret, ListRet)]
         list_writes.upsert_page(session, owner.id, one.kind, rows, generation=one.generation, at=now)
+        self._observe.rows_came(session, len(rows))
         if count is not None and count.ret_count is not None:
             one = list_sync.counted(one, count.ret_count)
         after = list_sync.take(
@@ -316,7 +320,7 @@ class ListSyncs:
             if row is not None:
                 row.entries, row.inactive, row.gone = counts.entries, counts.inactive, counts.gone
         self._tell(session, sync)
-        log.info("list sync ends", company=owner.id, run=sync.run, state=sync.state)
+        self._observe.sync_ended(session, owner, run=sync.run, state=list_syncs.FAILED if failed else list_syncs.DONE)
 
     def _tell(self, session: Session, sync: CompanySync) -> None:
         """Let the workflow know that there is something new to read."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from temporalio.client import Client
@@ -25,10 +26,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from mapping.issues import Owner
+from qbwc_bridge.observing import Observation
 from qbwc_bridge.pace import Pace
 from store import companies, exports, outbox, queue, webhooks
 from store.engine import Database
 from store.tables import OutboxSignal
+from telemetry.instruments import RelayMetrics
+from telemetry.tracing import Tracing
 from workflows import contracts
 from workflows.contracts import WorkflowStart
 
@@ -81,8 +85,14 @@ class Relay:
         holder: str,
         abandon_after: timedelta = timedelta(hours=1),
         task_queue: str = contracts.TASK_QUEUE,
+        metrics: RelayMetrics | None = None,
+        tracing: Tracing | None = None,
+        observe: Observation | None = None,
     ) -> None:
         """`holder` names this relay among all that share the database; a session silent for so long is closed."""
+        self._metrics = metrics or RelayMetrics(CollectorRegistry())
+        self._tracing = tracing or Tracing()
+        self._observe = observe or Observation()
         self._abandon_after = abandon_after
         self._swept_at: datetime | None = None
         self._database = database
@@ -119,16 +129,19 @@ class Relay:
                 if delivered:
                     self._pace = self._pace.taken()
             except (RPCError, RuntimeError, OSError) as error:
+                self._metrics.troubles.labels("temporal").inc()
                 log.warning("Temporal did not take signals; they wait", error=type(error).__name__)
                 pause = TROUBLE_S
                 if isinstance(error, RPCError) and error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
                     self._pace = self._pace.refused()
                     pause = self._pace.pause_s
             except SQLAlchemyError as error:
+                self._metrics.troubles.labels("database").inc()
                 log.warning("the outbox could not be read", error=type(error).__name__)
                 pause = TROUBLE_S
             except Exception:
                 # A bug here must not end the thread while the bridge goes on serving.
+                self._metrics.troubles.labels("bug").inc()
                 log.exception("the relay stumbled; signals wait")
                 pause = TROUBLE_S
             await asyncio.to_thread(self._stop.wait, pause)
@@ -158,9 +171,13 @@ class Relay:
             )
         if refused:
             # Temporal is there and does not take these: the others must not wait for them.
-            log.error("Temporal refuses signals", workflows=len(refused), status=str(refused[0]))
-            why = {w: str(r) for w, r in zip(by_workflow, results, strict=True) if r in refused}
-            await asyncio.to_thread(self._note_refusal, why)
+            why = {w: r for w, r in zip(by_workflow, results, strict=True) if r in refused}
+            first = next(iter(why))
+            status = refused[0].status.name if isinstance(refused[0], RPCError) else ""
+            log.error("Temporal refuses signals", workflows=len(refused), first=first, status=status)
+            for name in why:
+                self._metrics.refused.labels(_label(by_workflow[name][0])).inc()
+            await asyncio.to_thread(self._note_refusal, {name: str(reason) for name, reason in why.items()})
         return len(rows) - len(refused) - len(closing)
 
     async def _deliver(self, client: Client, signals: Sequence[OutboxSignal]) -> None:
@@ -169,14 +186,19 @@ class Relay:
         try:
             for row in signals:
                 try:
-                    await self._send(client, row)
+                    with self._tracing.under(row.traceparent):
+                        await self._send(client, row)
                     self._database.passing("relay: signalled")
                     delivered.append(row.id)
+                    seconds = (self._clock() - row.created_at).total_seconds()
+                    self._metrics.delivery_seconds.labels(_label(row)).observe(max(0.0, seconds))
+                    log.info("signal is delivered", workflow=row.workflow_id, signal=_label(row), seconds=seconds)
                 except RPCError as error:
                     if not _is_workflow_gone(error):
                         raise
                     # The run is over or forgotten. The request's row keeps the outcome for a later run.
                     late.append(row.id)
+                    self._metrics.late.labels(_label(row)).inc()
         finally:
             await asyncio.to_thread(self._mark, delivered, late)
 
@@ -202,6 +224,7 @@ class Relay:
         self._swept_at = now
         closed = queue.close_abandoned(session, silent_since=now - self._abandon_after, last_error=ABANDONED_TEXT)
         if closed:
+            self._observe.metrics.sessions.labels("abandoned").inc(closed)
             log.info("abandoned sessions were closed", sessions=closed)
 
     def _mark(self, delivered: Sequence[int], late: Sequence[int]) -> None:
@@ -218,7 +241,13 @@ class Relay:
             return
         log.warning("an export without its workflow is started again", workflow=workflow_id)
         start = contracts.export_start(row.company_id, row.document, number=row.number)
-        outbox.add_start(session, workflow_id=workflow_id, start=start.model_dump(mode="json"), at=self._clock())
+        outbox.add_start(
+            session,
+            workflow_id=workflow_id,
+            start=start.model_dump(mode="json"),
+            at=self._clock(),
+            traceparent=row.traceparent,
+        )
 
     def _postpone(self, workflow_ids: Sequence[str], pause: timedelta) -> None:
         with self._database.transaction() as session:
@@ -273,6 +302,10 @@ async def _start(client: Client, workflow_id: str, start: WorkflowStart, task_qu
         return  # it has succeeded: there is nothing to start, and the read model says or will say so
     if start.after_run is not None and handle.result_run_id == start.after_run:
         raise _StillClosingError(workflow_id)
+
+
+def _label(row: OutboxSignal) -> str:
+    return "start" if row.signal == outbox.START else row.signal
 
 
 def _is_workflow_gone(error: RPCError) -> bool:

@@ -7,16 +7,21 @@ exception is logged and answered with the value that ends the run politely.
 
 from __future__ import annotations
 
+import functools
 import re
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from qbwc_bridge import spyne_compat
+from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.wsdl import INT, NAMESPACE, OPERATIONS, STRING, STRINGS, Operation
+from telemetry.instruments import BridgeMetrics
+from telemetry.tracing import Tracing
 
 spyne_compat.install()
 
@@ -57,10 +62,11 @@ _RESULT_TYPES: dict[str, Any] = {
 }
 
 
-def build_application(service: WebConnectorService) -> Application:
+def build_application(service: WebConnectorService, observer: CallObserver | None = None) -> Application:
     """Give the spyne application that answers for `service`; nothing is shared between two applications."""
+    observer = observer or CallObserver(BridgeMetrics(CollectorRegistry()), Tracing())
     methods: dict[str, Any] = {"__module__": __name__, "__service_name__": "QBWebConnectorSvc"}
-    handlers = _handlers(service)
+    handlers = _handlers(service, observer)
     for operation in OPERATIONS:
         methods[operation.name] = _method(operation, handlers[operation.name])
     protocols = {"in_protocol": build_protocol(), "out_protocol": Soap11()}
@@ -84,23 +90,24 @@ def build_protocol() -> Soap11:
     return protocol
 
 
-def _handlers(service: WebConnectorService) -> dict[str, Callable[..., Any]]:
+def _handlers(service: WebConnectorService, observer: CallObserver) -> dict[str, Callable[..., Any]]:
     """Pair each call with its handler, the check of its answer and the answer when the handler fails."""
-    sentence = _guard("getLastError", service.get_last_error, legal_text, GENERAL_FAILURE)
-    interactive_done = _guard("interactiveDone", service.interactive_done, legal_text, "DONE")
+    guard = functools.partial(_guarded, observer)
+    sentence = guard("getLastError", service.get_last_error, legal_text, GENERAL_FAILURE)
+    interactive_done = guard("interactiveDone", service.interactive_done, legal_text, "DONE")
     return {
-        "serverVersion": _guard("serverVersion", service.server_version, legal_text, ""),
-        "clientVersion": _guard("clientVersion", service.client_version, legal_text, ""),
-        "authenticate": _guard("authenticate", service.authenticate, _legal_texts, ["", "busy"]),
-        "connectionError": _guard("connectionError", service.connection_error, legal_text, "done"),
-        "sendRequestXML": _guard("sendRequestXML", service.send_request_xml, legal_text, ""),
-        "receiveResponseXML": _guard("receiveResponseXML", service.receive_response_xml, _legal_progress, -1),
+        "serverVersion": guard("serverVersion", service.server_version, legal_text, ""),
+        "clientVersion": guard("clientVersion", service.client_version, legal_text, ""),
+        "authenticate": guard("authenticate", service.authenticate, _legal_texts, ["", "busy"]),
+        "connectionError": guard("connectionError", service.connection_error, legal_text, "done"),
+        "sendRequestXML": guard("sendRequestXML", service.send_request_xml, legal_text, ""),
+        "receiveResponseXML": guard("receiveResponseXML", service.receive_response_xml, _legal_progress, -1),
         "getLastError": sentence,
-        "closeConnection": _guard("closeConnection", service.close_connection, legal_text, GENERAL_FAILURE),
-        "getInteractiveURL": _guard("getInteractiveURL", service.interactive_url, legal_text, ""),
+        "closeConnection": guard("closeConnection", service.close_connection, legal_text, GENERAL_FAILURE),
+        "getInteractiveURL": guard("getInteractiveURL", service.interactive_url, legal_text, ""),
         "interactiveDone": interactive_done,
         "isInteractiveDone": interactive_done,
-        "interactiveRejected": _guard("interactiveRejected", service.interactive_rejected, legal_text, ""),
+        "interactiveRejected": guard("interactiveRejected", service.interactive_rejected, legal_text, ""),
     }
 
 
@@ -123,8 +130,12 @@ def _method(operation: Operation, handler: Callable[..., Any]) -> Any:
     return decorate(method)
 
 
-def _guard(
-    name: str, call: Callable[..., object], check: Callable[[object], _Answer], fallback: _Answer
+def _guarded(
+    observer: CallObserver,
+    name: str,
+    call: Callable[..., object],
+    check: Callable[[object], _Answer],
+    fallback: _Answer,
 ) -> Callable[..., _Answer]:
     """Make the handler that always answers: absent and nil parameters become "", failures become `fallback`."""
 
@@ -132,12 +143,15 @@ def _guard(
 
     def handler(*values: object) -> _Answer:
         texts = ["" if value is None else str(value) for value in values]
-        try:
-            return check(call(*texts))
-        except Exception as error:  # noqa: BLE001  whatever it was, the Web Connector needs a legal answer
-            secrets = [text for parameter, text in zip(names, texts, strict=True) if parameter in _SECRET]
-            _log.error("soap_handler_failed", method=name, failure=describe_failure(error, secrets))
-            return fallback
+        parameters = dict(zip(names, texts, strict=True))
+        with observer.call(name, parameters) as failed:
+            try:
+                return check(call(*texts))
+            except Exception as error:  # noqa: BLE001  whatever it was, the Web Connector needs a legal answer
+                failed()
+                secrets = [text for parameter, text in parameters.items() if parameter in _SECRET]
+                _log.error("soap_handler_failed", method=name, failure=describe_failure(error, secrets))
+                return fallback
 
     return handler
 

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 import structlog
 
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
+from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.soap import ENVELOPE_KEY, build_application, describe_failure
 from qbwc_bridge.wsdl import build_wsdl
@@ -51,6 +52,7 @@ def build_wsgi(
     body_bytes_max: int = BODY_BYTES_MAX,
     support_page: Callable[[str], str | None],
     is_ready: Callable[[], bool] = lambda: True,
+    observer: CallObserver | None = None,
 ) -> WSGIApplication:
     """Give the WSGI application for `service`.
 
@@ -60,7 +62,7 @@ def build_wsgi(
     that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company.
     """
     silence_spyne()
-    rpc = WsgiApplication(build_application(service), max_content_length=body_bytes_max)
+    rpc = WsgiApplication(build_application(service, observer), max_content_length=body_bytes_max)
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = str(environ.get("REQUEST_METHOD", "GET")).upper()

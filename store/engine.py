@@ -22,12 +22,18 @@ LOCK_WAIT_S = 10
 """How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
 
 
+_AFTER_COMMIT = "after_commit"
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
 
 
 def go_on(_point: str) -> None:
     """Pass every point."""
+
+
+def after_commit(session: Session, tell: Callable[[], None]) -> None:
+    """Have something told once the transaction has become true: a metric, a log line, a span. It must not raise."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(tell)
 
 
 class DatabaseProblemError(Exception):
@@ -66,6 +72,8 @@ class Database:
             yield session
             if step:
                 self.passing(f"{step}: before commit")
+        for told in session.info.pop(_AFTER_COMMIT, ()):
+            told()
         if step:
             self.passing(f"{step}: after commit")
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from store.tables import Export, RefNumber, TimelineEntry
+from store.tables import UNSUCCESSFUL_EXPORTS, Export, RefNumber, TimelineEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,12 @@ def by_workflow_id(session: Session, workflow_id: str) -> Export | None:
     """Find the export that a workflow is about; None when the id is not one of an export."""
     kind, *names = workflow_id.split("/")
     return find_export(session, *names) if kind == "export" and len(names) == 3 else None
+
+
+def traceparents(session: Session, export_ids: Sequence[int]) -> dict[int, str]:
+    """Give the traces that exports belong to, by id; those without one are left out."""
+    query = select(Export.id, Export.traceparent).where(Export.id.in_(export_ids), Export.traceparent.is_not(None))
+    return {export_id: traceparent for export_id, traceparent in session.execute(query) if traceparent}
 
 
 def add_export(session: Session, new: NewExport, *, state: str, at: datetime) -> Export:
@@ -75,7 +81,7 @@ def timeline(session: Session, export_id: int) -> Sequence[TimelineEntry]:
 class ExportFilter:
     """Which exports to list; None means any."""
 
-    company_id: str
+    company_id: str | None
     states: Sequence[str] | None = None
     kind: str | None = None
     number: str | None = None
@@ -111,6 +117,12 @@ def list_by_change(
     return session.scalars(query.order_by(Export.updated_at, Export.id).limit(limit)).all()
 
 
+def list_latest(session: Session, wanted: ExportFilter, *, limit: int) -> Sequence[Export]:
+    """List exports by their last change, newest first."""
+    query = _matching(wanted).order_by(Export.updated_at.desc(), Export.id.desc())
+    return session.scalars(query.limit(limit)).all()
+
+
 def list_by_age(session: Session, wanted: ExportFilter, *, after_id: int, limit: int) -> Sequence[Export]:
     """List exports, oldest first; `after_id` is the last id of the page before, or 0."""
     query = _matching(wanted).where(Export.id > after_id)
@@ -118,9 +130,13 @@ def list_by_age(session: Session, wanted: ExportFilter, *, after_id: int, limit:
 
 
 def _matching(wanted: ExportFilter) -> Select[Export]:
-    query = select(Export).where(Export.company_id == wanted.company_id)
+    query = select(Export)
+    if wanted.company_id is not None:
+        query = query.where(Export.company_id == wanted.company_id)
     if wanted.states is not None:
         query = query.where(Export.state.in_(wanted.states))
+        if "Successful" not in wanted.states:
+            query = query.where(UNSUCCESSFUL_EXPORTS)
     if wanted.kind:
         query = query.where(Export.kind == wanted.kind)
     if wanted.number:

@@ -24,14 +24,26 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """Until when a lease ran that nobody holds."""
 
 
-def add_signal(session: Session, *, workflow_id: str, signal: str, payload: dict[str, Any], at: datetime) -> None:
-    """Put a signal into the outbox, in the caller's transaction."""
-    session.add(OutboxSignal(workflow_id=workflow_id, signal=signal, payload=payload, created_at=at, available_at=at))
+def add_signal(
+    session: Session,
+    *,
+    workflow_id: str,
+    signal: str,
+    payload: dict[str, Any],
+    at: datetime,
+    traceparent: str | None = None,
+) -> None:
+    """Put a signal into the outbox, in the caller's transaction; `traceparent` names what caused it."""
+    row = OutboxSignal(workflow_id=workflow_id, signal=signal, payload=payload, created_at=at, available_at=at)
+    row.traceparent = traceparent
+    session.add(row)
 
 
-def add_start(session: Session, *, workflow_id: str, start: dict[str, Any], at: datetime) -> None:
+def add_start(
+    session: Session, *, workflow_id: str, start: dict[str, Any], at: datetime, traceparent: str | None = None
+) -> None:
     """Put the start of a workflow into the outbox, in the caller's transaction; `start` is a `WorkflowStart`."""
-    add_signal(session, workflow_id=workflow_id, signal=START, payload=start, at=at)
+    add_signal(session, workflow_id=workflow_id, signal=START, payload=start, at=at, traceparent=traceparent)
 
 
 def waits_to_start(session: Session, workflow_id: str) -> bool:

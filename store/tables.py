@@ -8,12 +8,29 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint, true
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TextClause,
+    UniqueConstraint,
+    text,
+    true,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 Json = dict[str, Any]
+OPEN_REQUESTS = text("state IN ('waiting', 'in_flight')")
+UNANSWERED_SETS = text("state = 'sent'")
+UNSUCCESSFUL_EXPORTS = text("state <> 'Successful'")
+"""What the small indexes cover. A query must say the same words: SQLite proves nothing by itself."""
 Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys by itself
 
 
@@ -43,6 +60,10 @@ class Base(DeclarativeBase):
     """The one metadata."""
 
     type_annotation_map = {datetime: UtcDateTime(), Json: JSON()}  # noqa: RUF012 SQLAlchemy's own protocol
+
+
+def _partial(name: str, *columns: str, where: TextClause) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 class Company(Base):
@@ -112,6 +133,7 @@ class Export(Base):
         Index("ix_exports_company_state", "company_id", "state", "id"),
         Index("ix_exports_company_owner", "company_id", "owner", "id"),
         Index("ix_exports_company_number", "company_id", "number"),
+        _partial("ix_exports_unsuccessful", "state", "updated_at", where=UNSUCCESSFUL_EXPORTS),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
@@ -129,6 +151,8 @@ class Export(Base):
     quickbooks: Mapped[Json | None]
     error: Mapped[Json | None]
     owner: Mapped[str | None] = mapped_column(String(20))
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """The trace of its newest run (W3C Trace Context); None while nobody traces."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -162,7 +186,10 @@ class Request(Base):
     """One qbXML request in the queue of its company."""
 
     __tablename__ = "requests"
-    __table_args__ = (Index("ix_requests_queue", "company_id", "state", "seq"),)
+    __table_args__ = (
+        Index("ix_requests_queue", "company_id", "state", "seq"),
+        _partial("ix_requests_open", "state", "created_at", "company_id", where=OPEN_REQUESTS),
+    )
     seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(24), unique=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
@@ -219,6 +246,7 @@ class MessageSet(Base):
     __table_args__ = (
         Index("ix_message_sets_history", "company_id", "kind", "state", "sent_at", "seq"),
         Index("ix_message_sets_about", "about_set_id"),
+        _partial("ix_message_sets_unanswered", "kind", "sent_at", where=UNANSWERED_SETS),
     )
     id: Mapped[str] = mapped_column(String(24), primary_key=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
@@ -266,6 +294,8 @@ class OutboxSignal(Base):
     available_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(Text, default="")
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """What caused it, in the trace of its export (W3C Trace Context)."""
 
 
 class Lease(Base):

@@ -94,6 +94,6 @@ def build_app(services: ApiServices) -> FastAPI:
         health.router,
     ):
         app.include_router(router)
-    app.add_middleware(Observer, registry=services.registry)
+    app.add_middleware(Observer, metrics=services.metrics, tracing=services.tracing)
     app.add_middleware(SecurityHeaders)
     return app

@@ -95,7 +95,8 @@ class AutoRetry:
                     waits.end(session, row.id)  # a person has decided otherwise meanwhile
                     continue
                 try:
-                    exporting.retry_in(self._services, session, company, row, confirmed_absent=False)
+                    with self._services.tracing.span("Export starts again by itself", is_root=True):
+                        exporting.retry_in(self._services, session, company, row, confirmed_absent=False)
                 except ProblemError as problem:
                     # Something else keeps it back: it waits on. In any other state it waits no more.
                     settle = waits.hold if problem.status == 422 else waits.end

@@ -137,7 +137,9 @@ async def _each(
                 # Each of 500 would wait for its own time limit.
                 if away is not None:
                     raise away
-                return await do(index)
+                # Each export is a trace of its own, also when many come in one request.
+                with services.tracing.span("Document of a bulk request", is_root=True):
+                    return await do(index)
             except TemporalUnreachableError as error:
                 away = error
                 return problem_of(error)

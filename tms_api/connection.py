@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from store.figures import STALE_AFTER_INTERVALS
 from store.tables import Company
-
-STALE_AFTER_INTERVALS = 3
-"""A PC that sleeps over lunch is no news; three missed polls are."""
 
 
 class ConnectionState(StrEnum):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from anyio import to_thread
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -21,6 +22,7 @@ from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
 from store import exports, outbox, queue, waits, webhooks
+from store.engine import after_commit
 from store.tables import Company, Export
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
@@ -38,6 +40,8 @@ from workflows.contracts import (
     export_workflow_id,
     has_not_begun,
 )
+
+log = structlog.get_logger(__name__)
 
 INSERT_TRIES = 3
 """A second insert of the same document fails once and then finds the winner's row."""
@@ -249,7 +253,21 @@ def _put_start(services: ApiServices, session: Session, row: Export, *, confirme
         confirmed_absent=confirmed_absent,
         after_run=row.run_id if is_again else None,
     )
-    outbox.add_start(session, workflow_id=workflow_id, start=start.model_dump(mode="json"), at=services.clock())
+    with services.tracing.span("Accept export", attributes={"qbd.company": row.company_id, "qbd.export": workflow_id}):
+        outbox.add_start(
+            session,
+            workflow_id=workflow_id,
+            start=start.model_dump(mode="json"),
+            at=services.clock(),
+            traceparent=services.tracing.current(),
+        )
+    kind, named = row.kind, {"company": row.company_id, "export": workflow_id}
+
+    def tell() -> None:
+        services.metrics.accepted.labels(kind).inc()
+        log.info("export accepted", **named)
+
+    after_commit(session, tell)
 
 
 def _start_again(services: ApiServices, row: Export) -> None:

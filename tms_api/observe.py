@@ -5,16 +5,21 @@ The log holds method, route template, status and code: never a key, a name, an i
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from telemetry.instruments import ApiMetrics
+from telemetry.tracing import Tracing
 from tms_api.problems import STATE_KEY, internal_error, problem_response
 
+COMPANY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 UNMATCHED = "unmatched"
 """The route of an address that does not exist; the address itself may hold anything."""
 
@@ -24,20 +29,20 @@ _log = structlog.get_logger("tms_api")
 class Observer:
     """ASGI middleware, outside everything else."""
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, tracing: Tracing) -> None:
         self._app = app
-        self._requests = Counter(
-            "qbd_api_requests", "Requests answered by the API.", ("method", "route", "status"), registry=registry
-        )
-        self._seconds = Histogram(
-            "qbd_api_request_seconds", "Time until the answer was written.", ("method", "route"), registry=registry
-        )
+        self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with self._tracing.span("HTTP request", parent=_traceparent(scope), kind=SpanKind.SERVER):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         state: dict[str, Any] = scope.setdefault("state", {})
         status = 0
@@ -61,10 +66,32 @@ class Observer:
             await problem_response(problem)(scope, receive, watched)
         route = _template(scope)
         method = scope["method"] if route != UNMATCHED else "ANY"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(time.perf_counter() - started)
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(time.perf_counter() - started)
+        if self._tracing.is_on:
+            span = trace.get_current_span()
+            span.update_name(f"{method} {route}")
+            found = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+            span.set_attributes(found)
         if status >= 400:
-            _log.warning("request_refused", method=method, route=route, status=status, code=state.get(STATE_KEY))
+            _log.warning(
+                "request_refused", method=method, route=route, status=status, code=state.get(STATE_KEY),
+                **_company(scope),
+            )  # fmt: skip
+
+
+def _company(scope: Scope) -> dict[str, str]:
+    """Give the company of the address, if it looks like an id: anybody may write anything there."""
+    company = (scope.get("path_params") or {}).get("company")
+    return {"company": company} if isinstance(company, str) and COMPANY.fullmatch(company) else {}
+
+
+def _traceparent(scope: Scope) -> str | None:
+    """Give the caller's traceparent, so that its trace goes on here."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            return str(value.decode("latin-1"))
+    return None
 
 
 def _template(scope: Scope) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Protocol, cast
 
@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from store.engine import Database
 from store.tables import Company
+from telemetry.instruments import ApiMetrics
+from telemetry.tracing import Tracing
 
 
 class TemporalUnreachableError(Exception):
@@ -50,12 +52,19 @@ class ApiServices:
     temporal_ui_url: Callable[[str, str | None], str]
     """Gives the page of a workflow from its id and, when known, its run id."""
     registry: CollectorRegistry
+    """Everything that `/metrics` gives; `metrics` are the API's own among it."""
+    metrics: ApiMetrics = field(init=False)
     password_grace_minutes: int = 60
     """How long the old password of a Web Connector works after a change, unless the request says otherwise."""
     rate_limit_per_minute: int = 0
     """Requests that one key may send in a minute, in this process; 0: any number."""
+    tracing: Tracing = field(default_factory=Tracing)
     webhook_allow_private: bool = False
     """Whether webhooks may lead to private addresses and to http://localhost: for development only."""
+
+    def __post_init__(self) -> None:
+        """Make the API's own metrics in the registry."""
+        object.__setattr__(self, "metrics", ApiMetrics(self.registry))
 
 
 def services_of(request: Request) -> ApiServices:

@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
         Sent,
         Transaction,
     )
-    from workflows.search_attributes import EXPORT_STATE
+    from workflows.search_attributes import ERROR_CODE, EXPORT_OWNER, EXPORT_STATE
 
 STEP_TIMEOUT = timedelta(seconds=30)
 """One attempt of a database step. They take milliseconds; 30 s covers a locked database."""
@@ -199,7 +199,12 @@ class QuickBooksExport:
 
     def _move(self, state: ExportState, detail: str) -> None:
         if self._view.state is not state:
-            workflow.upsert_search_attributes([EXPORT_STATE.value_set(state.value)])
+            values = [EXPORT_STATE.value_set(state.value)]
+            if self._view.failure is not None:
+                # In the same event: a failure costs the history nothing more, and older histories replay.
+                failure = self._view.failure
+                values += [EXPORT_OWNER.value_set(failure.owner), ERROR_CODE.value_set(failure.code)]
+            workflow.upsert_search_attributes(values)
         self._view.state = state
         self._view.detail = detail
         workflow.set_current_details(f"**{state.value}**: {detail}")

@@ -11,5 +11,8 @@ from temporalio.common import SearchAttributeKey
 COMPANY_ID = SearchAttributeKey.for_keyword("CompanyId")
 DOCUMENT_KIND = SearchAttributeKey.for_keyword("DocumentKind")
 EXPORT_STATE = SearchAttributeKey.for_keyword("ExportState")
+EXPORT_OWNER = SearchAttributeKey.for_keyword("ExportOwner")
+"""Whose turn it is after a failure; absent on every other export."""
+ERROR_CODE = SearchAttributeKey.for_keyword("ErrorCode")
 
-ALL = (COMPANY_ID, DOCUMENT_KIND, EXPORT_STATE)
+ALL = (COMPANY_ID, DOCUMENT_KIND, EXPORT_STATE, EXPORT_OWNER, ERROR_CODE)

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -49,8 +49,12 @@ class Stack:
         twins: bool = False,
         drain_s: int = 0,
         probe_s: float | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
-        """`drain_s` is the setting of that name, `probe_s` how often the front asks the bridges for readiness."""
+        """`drain_s` is the setting of that name, `probe_s` how often the front asks the bridges for readiness.
+
+        `more` are further settings.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "clock").write_text("0")
         self.folder = folder
@@ -58,8 +62,14 @@ class Stack:
         self.fuse = FileFuse(folder)
         names = ("SOAP", "API", "METRICS", "TEMPORAL", "TEMPORAL_UI")
         own = {f"QBD_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
-        own |= {"QBD_DATA_DIR": str(folder), "QBD_BATCH_SIZE": "3", "QBD_LOG_LEVEL": "warning"}
-        own |= {"QBD_DRAIN_S": str(drain_s)}
+        own |= {
+            "QBD_DATA_DIR": str(folder),
+            "QBD_BRIDGE_METRICS_PORT": "0",
+            "QBD_BATCH_SIZE": "3",
+            "QBD_LOG_LEVEL": "warning",
+            "QBD_DRAIN_S": str(drain_s),
+        }
+        own |= more or {}
         if database_url is not None:
             own["QBD_DATABASE_URL"] = database_url
         self.settings: Settings = load_settings(own)
