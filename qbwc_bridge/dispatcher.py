@@ -32,6 +32,7 @@ from store.companies import (
     signs_in,
 )
 from store.engine import Database
+from store.polls import Polls
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self._clock = clock
         self._new_id = new_id
         self._new_ticket = new_ticket
+        self._polls = Polls()
         self._answers = Answers(limits=limits, clock=clock)
         self._lists = ListSyncs(limits=limits, clock=clock, lower_version=self._answers.lower_version)
 
@@ -83,6 +85,8 @@ class Dispatcher:
     def authenticate(self, username: str, password: str) -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
+        if self._has_nothing_to_do(username, password, now):
+            return ["", "none"]
         with self._database.transaction("authenticate") as session:
             owner = company_by_username(session, username)
             if not signs_in(owner, password, now=now) or owner is None:
@@ -210,6 +214,20 @@ class Dispatcher:
     def interactive_rejected(self, ticket: str, reason: str) -> str:
         """Interactive mode is not offered."""
         return ""
+
+    def _has_nothing_to_do(self, username: str, password: str, now: datetime) -> bool:
+        """Say whether the right password came and nothing else is to be done than to note it: most calls end here."""
+        with self._database.glance() as connection:
+            seen = self._polls.look(connection, username, now=now)
+            if seen is None or not signs_in(seen, password, now=now):
+                return False
+            if seen.problem is not None and seen.problem.get("code") == SIGN_IN_REFUSED:
+                return False
+            has_work = seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
+            if has_work and not seen.paused:
+                return False
+            self._polls.note_seen(connection, seen.company_id, now=now)
+            return True
 
     def _is_being_worked_on(self, session: Session, owner: Company, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -35,7 +35,18 @@ def company_by_username(session: Session, username: str) -> Company | None:
     return session.scalar(select(Company).where(Company.username == username))
 
 
-def signs_in(owner: Company | None, password: str, *, now: datetime) -> bool:
+class Passwords(Protocol):
+    """The passwords of a connection, as `Company` and `polls.Glance` have them."""
+
+    @property
+    def password_hash(self) -> str: ...  # noqa: D102
+    @property
+    def previous_password_hash(self) -> str | None: ...  # noqa: D102
+    @property
+    def previous_password_until(self) -> datetime | None: ...  # noqa: D102
+
+
+def signs_in(owner: Passwords | None, password: str, *, now: datetime) -> bool:
     """Say whether the password is this company's, or the one before it within its grace time.
 
     Both are always compared, so the time of the answer tells nothing; an unknown user takes as long as a known one.
