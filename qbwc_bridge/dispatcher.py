@@ -24,9 +24,7 @@ from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets, webhooks
 from store.companies import (
-    company,
     company_by_username,
-    lock_company,
     record_incident,
     record_incident_once,
     signs_in,
@@ -45,6 +43,8 @@ NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Resta
 SIGN_IN_REFUSED = "wrong_password"
 SIGN_IN_REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 ASKS_MAX = 2
+COUNTED_MAX = 1000
+"""The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
 
 log = structlog.get_logger(__name__)
 
@@ -88,13 +88,12 @@ class Dispatcher:
         if self._has_nothing_to_do(username, password, now):
             return ["", "none"]
         with self._database.transaction("authenticate") as session:
-            owner = company_by_username(session, username)
+            owner = company_by_username(session, username, lock=True)
             if not signs_in(owner, password, now=now) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
                 if owner is not None:
                     _note_wrong_password(session, owner, now)
                 return ["", "nvu"]
-            lock_company(session, owner.id)
             owner.last_seen_at = now
             if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
                 owner.problem = None
@@ -122,59 +121,66 @@ class Dispatcher:
     ) -> str:
         """Hand out the next document; "" when getLastError says why not."""
         with self._database.transaction("sendRequestXML") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 return ""
-            owner = _company_of(session, wc)
+            wc, owner = found
             now = wc.last_call_at = self._clock()
             if wc.state == "superseded" and queue.has_newer_at_work(session, wc):
                 note_twin(session, owner, clone_notice(wc.host), now)
             if hcp_response and wc.state == "open":
                 judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
-                unresolved = queue.unresolved_write_set(session, owner.id)
                 if judgement.binds_anew:
                     self._lists.forget_file(session, owner)
-                if judgement.binds_anew and unresolved is not None:
-                    why = "It was sent to the company file that this connection was bound to before"
-                    self._answers.give_up(session, owner, wc, unresolved, why=why)
+                    self._give_up_old_file(session, owner, wc)
             return self._hand_out(session, owner, wc)
+
+    def _give_up_old_file(self, session: Session, owner: Company, wc: WebConnectorSession) -> None:
+        unresolved = queue.unresolved_write_set(session, owner.id)
+        if unresolved is not None:
+            why = "It was sent to the company file that this connection was bound to before"
+            self._answers.give_up(session, owner, wc, unresolved, why=why)
 
     def receive_response_xml(self, ticket: str, response: str, hresult: str, message: str) -> int:
         """Record the answer to the document that is out; a repeated one gets the same reply and changes nothing."""
         now = self._clock()
         with self._database.transaction("receiveResponseXML") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 text = "An answer came with a ticket that was never given out, or was forgotten. It was not used."
                 record_incident(session, company_id=None, at=now, code="unknown_ticket", text=text)
                 return -1
-            owner = _company_of(session, wc)
-            wc.last_call_at = now
-            repeated = queue.exchange_answered_with(session, wc.ticket_hash, response) if response else None
-            if repeated is not None and repeated.progress is not None:
-                return repeated.progress
-            newest = queue.newest_exchange(session, wc.ticket_hash)
-            exchange = answers.exchange_of(queue.open_exchanges(session, wc.ticket_hash), newest, response)
-            if exchange is None:
-                self._answers.record_late(session, owner, response)
-                return newest.progress if newest is not None and newest.progress is not None else -1
-            recorder = self._lists if exchange.kind == "list" else self._answers
-            ends = recorder.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
+            wc, owner = found
+            with session.no_autoflush:  # nothing read here depends on what is not written yet
+                wc.last_call_at = now
+                repeated = queue.exchange_answered_with(session, wc.ticket_hash, response) if response else None
+                if repeated is not None and repeated.progress is not None:
+                    return repeated.progress
+                newest = queue.newest_exchange(session, wc.ticket_hash)
+                exchange = answers.exchange_of(queue.open_exchanges(session, wc.ticket_hash), newest, response)
+                if exchange is None:
+                    self._answers.record_late(session, owner, response)
+                    return newest.progress if newest is not None and newest.progress is not None else -1
+                answer = answers.Answer(response, hresult, message)
+                if exchange.kind != "list":
+                    ends = self._answers.record(session, owner, wc, exchange, answer)
+            if exchange.kind == "list":
+                ends = self._lists.record(session, owner, wc, exchange, answer)
             if not ends:
                 owner.problem = None  # QuickBooks works, and with the right file
-            exchange.progress = -1 if ends else self._progress(session, owner, wc)
+            exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange)
             return exchange.progress
 
     def connection_error(self, ticket: str, hresult: str, message: str) -> str:
         """Note why QuickBooks could not be opened. Always `done`: any other text would be taken as a path."""
         with self._database.transaction("connectionError") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 return "done"
+            wc, owner = found
             if wc.state != "open":
                 return "done"  # another session took over; this one says nothing of the connection any more
             verdict = classify_hresult(hresult, message, after_write=False)
-            owner = _company_of(session, wc)
             wc.state = "refused"
             wc.last_error = f"{verdict.explanation} {verdict.next_step}"
             problem = answers.problem_of(verdict, message, self._clock())
@@ -184,17 +190,19 @@ class Dispatcher:
     def get_last_error(self, ticket: str) -> str:
         """Give the real reason, on one line; also for a session that is over."""
         with self._database.transaction() as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 return EXPIRED
+            wc, _ = found
             return " ".join(wc.last_error.split()) or "Nothing was left to do."
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
         with self._database.transaction("closeConnection") as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 return "OK"
+            wc, _ = found
             wc.last_call_at = self._clock()
             if wc.state == "open":
                 wc.state = "finished"
@@ -255,7 +263,7 @@ class Dispatcher:
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
-            lists_due=not _is_held(owner) and self._lists.is_due(session, owner),
+            lists_due=not waiting and not _is_held(owner) and self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -308,12 +316,11 @@ class Dispatcher:
                 payload=event.model_dump(mode="json"),
                 at=now,
             )
-        settled = queue.last_settled_write_set(session, owner.id)
         text = build_message_set(
             bodies,
             version=wc.qbxml_version,
             new_message_set_id=set_id,
-            old_message_set_id=settled.id if settled is not None else None,
+            old_message_set_id=queue.last_settled_write_set(session, owner.id),
         )
         return self._store(session, owner, wc, kind="write", text=text, set_id=set_id)
 
@@ -328,8 +335,8 @@ class Dispatcher:
         about: str | None = None,
         set_id: str | None = None,
     ) -> str:
-        newest = queue.newest_exchange(session, wc.ticket_hash)
-        for other in queue.open_exchanges(session, wc.ticket_hash):
+        newest, questions = queue.exchanges_so_far(session, wc.ticket_hash)
+        for other in queue.open_exchanges(session, wc.ticket_hash) if questions else ():
             if other.kind != "write":
                 other.state = queue.ABANDONED  # a question whose answer never came is simply asked again
         session.add(
@@ -341,16 +348,18 @@ class Dispatcher:
                 state=queue.SENT,
                 about_set_id=about,
                 text=text,
-                seq=newest.seq + 1 if newest is not None else 1,
+                seq=newest + 1,
                 sent_at=self._clock(),
             )
         )
         return text
 
-    def _progress(self, session: Session, owner: Company, wc: WebConnectorSession) -> int:
+    def _progress(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> int:
         now = self._clock()
-        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now)
-        if queue.unresolved_write_set(session, owner.id) is not None:
+        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now, at_most=COUNTED_MAX)
+        # There is at most one write set out, so after its own answer nobody has to look for another one.
+        is_settled = exchange.kind == "write" and exchange.state == queue.ANSWERED
+        if not is_settled and queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
@@ -384,13 +393,6 @@ def _note_wrong_password(session: Session, owner: Company, now: datetime) -> Non
         text=SIGN_IN_REFUSED_TEXT,
         within=timedelta(hours=1),
     )
-
-
-def _company_of(session: Session, wc: WebConnectorSession) -> Company:
-    owner = company(session, wc.company_id)
-    if owner is None:
-        raise LookupError(f"session without its company {wc.company_id}")
-    return owner
 
 
 def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:

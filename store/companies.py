@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.orm import Session
 
 from store import secrets
@@ -20,7 +20,7 @@ def company(session: Session, company_id: str) -> Company | None:
     return session.get(Company, company_id)
 
 
-def lock_company(session: Session, company_id: str) -> Company | None:
+def lock_company(session: Session, company_id: str | ScalarSelect[str]) -> Company | None:
     """Find a company and hold its row to the end of the transaction.
 
     Everything that moves a request takes this lock first, so no two processes decide on one request at a time. SQLite
@@ -30,9 +30,10 @@ def lock_company(session: Session, company_id: str) -> Company | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def company_by_username(session: Session, username: str) -> Company | None:
-    """Find the company whose Web Connector signs in with this name."""
-    return session.scalar(select(Company).where(Company.username == username))
+def company_by_username(session: Session, username: str, *, lock: bool = False) -> Company | None:
+    """Find the company whose Web Connector signs in with this name; `lock` holds it as `lock_company` does."""
+    query = select(Company).where(Company.username == username)
+    return session.scalar(query.with_for_update(key_share=True) if lock else query)
 
 
 class Passwords(Protocol):

@@ -112,6 +112,11 @@ class Database:
             ) from error
 
     @property
+    def engines(self) -> tuple[Engine, Engine]:
+        """Give both ways to the database, for whoever watches what runs on them."""
+        return self.engine, self._light
+
+    @property
     def shown(self) -> str:
         """Give the address without its password."""
         return self.url.render_as_string(hide_password=True)
