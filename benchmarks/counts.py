@@ -54,12 +54,18 @@ def measure(place: Place) -> list[Figure]:
     with noted(other) as worked:
         session(other)
     commits = sum(statement == "COMMIT" for statement, _ in worked)
-    made = {"database": place.kind}
     return [
-        Figure(what="SOAP calls for 100 waiting exports", value=calls, at_most=CALLS_FOR_100, **made),
-        Figure(what="statements per idle poll", value=len(polled), at_most=POLL_STATEMENTS, **made),
-        Figure(what="commits that wait for the disk per session", value=commits, at_most=SESSION_COMMITS, **made),
-        Figure(what="statements per session", value=len(worked) - commits, at_most=SESSION_STATEMENTS, **made),
+        Figure(what="SOAP calls for 100 waiting exports", value=calls, at_most=CALLS_FOR_100, database=place.kind),
+        Figure(what="statements per idle poll", value=len(polled), at_most=POLL_STATEMENTS, database=place.kind),
+        Figure(
+            what="commits that wait for the disk per session",
+            value=commits,
+            at_most=SESSION_COMMITS,
+            database=place.kind,
+        ),
+        Figure(
+            what="statements per session", value=len(worked) - commits, at_most=SESSION_STATEMENTS, database=place.kind
+        ),
     ]
 
 

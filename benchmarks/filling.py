@@ -11,6 +11,7 @@ from activities.exports import ExportActivities
 from ops.worker_process import new_id, now
 from store import list_syncs, secrets
 from store.engine import Database
+from store.queue import WAITING
 from store.sync_tables import CompanySync
 from store.tables import Company, Request
 from tests.support import stores
@@ -85,14 +86,22 @@ def queue_copies(
 
     They share its export row: only the queue is judged.
     """
-    copied = {column.name for column in Request.__table__.columns} - {"seq", "id", "body", "company_id", "run_id"}
-    names = ", ".join(sorted(copied))
-    company = "'c' || substr('000000' || n.i, length('' || n.i) + 1)" if each_company else "r.company_id"
+    # As they were queued, whatever has become of the original since.
+    fresh = {
+        "id": "'COPY' || n.i",
+        "run_id": "'COPY' || n.i",
+        "body": "replace(r.body, r.id, 'COPY' || n.i)",
+        "company_id": "'c' || substr('000000' || n.i, length('' || n.i) + 1)" if each_company else "r.company_id",
+        "state": f"'{WAITING}'",
+        "attempt": "0",
+        "outcome": "null",
+        "message_set_id": "null",
+    }
+    kept = {column.name: f"r.{column.name}" for column in Request.__table__.columns if column.name != "seq"}
+    values = kept | fresh
     statement = text(
         f"with recursive n(i) as (select {first} union all select i + 1 from n where i < {first + count - 1}) "  # noqa: S608
-        f"insert into requests (id, run_id, body, company_id, {names}) "
-        f"select 'COPY' || n.i, 'COPY' || n.i, replace(r.body, r.id, 'COPY' || n.i), {company}, "
-        f"{', '.join(f'r.{name}' for name in sorted(copied))} "
+        f"insert into requests ({', '.join(values)}) select {', '.join(values.values())} "
         "from n, requests r where r.id = :id"
     )
     with database.transaction() as session:

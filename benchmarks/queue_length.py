@@ -88,18 +88,20 @@ def _blocks(connection: Connection, statement: str, parameters: Any) -> int:
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 
-def one_set(dispatcher: Dispatcher, company: str) -> tuple[float, int]:
-    """Run one session that stops after its first set; gives processor milliseconds and the documents in the set."""
+def one_set(dispatcher: Dispatcher, company: str, *, documents: int) -> float:
+    """Run one session that stops after its first set, of so many documents; gives processor milliseconds."""
     began = time.process_time()
     ticket, _ = dispatcher.authenticate(f"qbwc-{company}", filling.PASSWORD)
     text = dispatcher.send_request_xml(ticket, canned.HCP, canned.COMPANY_FILE, "US", "16", "0")
     dispatcher.receive_response_xml(ticket, canned.answer(text), "", "")
     spent = time.process_time() - began
     dispatcher.close_connection(ticket)
-    return 1000 * spent, text.count("AddRq requestID")
+    if text.count("AddRq requestID") != documents:
+        raise RuntimeError(f"the set does not hold {documents} documents: {dispatcher.get_last_error(ticket)}")
+    return 1000 * spent
 
 
-def next_set(place: Place, *, lengths: tuple[int, ...], rounds: int = 5) -> list[Figure]:
+def next_set(place: Place, *, lengths: tuple[int, ...], rounds: int = 2) -> list[Figure]:
     """Fill one company's queue further and further, and fetch sets from its head."""
     database = place.new_database()
     filling.add_companies(database, 1)
@@ -108,13 +110,14 @@ def next_set(place: Place, *, lengths: tuple[int, ...], rounds: int = 5) -> list
     dispatcher = dispatcher_over(database)
     reads: dict[int, int] = {}
     spent: dict[int, float] = {}
+    whole = Limits().batch_size  # of the shortest queue, too, no more sets are taken than it holds
     filled = 1
     for length in lengths:
         filling.queue_copies(database, first, length - filled, first=filled)
         filled = length
-        one_set(dispatcher, company)
-        reads[length] = read_by(database, lambda: one_set(dispatcher, company))
-        spent[length] = min(one_set(dispatcher, company)[0] for _ in range(rounds))
+        one_set(dispatcher, company, documents=whole)
+        reads[length] = read_by(database, lambda: one_set(dispatcher, company, documents=whole))
+        spent[length] = min(one_set(dispatcher, company, documents=whole) for _ in range(rounds))
     shortest, longest = lengths[0], lengths[-1]
     unit = "steps" if database.is_sqlite else "blocks"
     return [

@@ -43,7 +43,7 @@ NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Resta
 SIGN_IN_REFUSED = "wrong_password"
 SIGN_IN_REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 ASKS_MAX = 2
-COUNTED_MAX = 1000
+COUNTED_MAX = 100
 """The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
 
 log = structlog.get_logger(__name__)
