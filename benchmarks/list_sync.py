@@ -60,16 +60,28 @@ def a_large_company(customers: int, clock: Any) -> CompanyFile:
     return book
 
 
-def measure(customers: int, folder: Path, *, page: int = 200, cut_every: int = 0, traced: bool = True) -> Measured:
-    """Sync everything once; with `cut_every`, each session is lost at that many answers."""
+def measure(
+    customers: int,
+    folder: Path,
+    *,
+    page: int = 200,
+    cut_every: int = 0,
+    traced: bool = True,
+    database: Database | None = None,
+) -> Measured:
+    """Sync everything once; with `cut_every`, each session is lost at that many answers.
+
+    `database` is a migrated one without companies; otherwise a SQLite file in the folder is made.
+    """
     moment = [datetime(2026, 11, 23, 10, tzinfo=UTC)]
 
     def clock() -> datetime:
         return moment[0]
 
-    database = Database(f"sqlite:///{folder / f'{customers}-{cut_every}.sqlite'}")
-    database.migrate()
-    stores.hurry(database)
+    if database is None:
+        database = Database(f"sqlite:///{folder / f'{customers}-{cut_every}.sqlite'}")
+        database.migrate()
+        stores.hurry(database)
     stores.add_company(database, lists_are_here=False)
     book = a_large_company(customers, clock)
     numbers = itertools.count(1)

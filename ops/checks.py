@@ -1,11 +1,13 @@
-"""`qbd test` and `qbd chaos`: the tests and the seeded chaos runs, in child processes."""
+"""`qbd test`, `qbd chaos` and `qbd bench`: tests, seeded chaos runs and measurements, in child processes."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ops.stack import PROJECT
 
@@ -24,3 +26,12 @@ def run_chaos(arguments: Sequence[str]) -> int:
     """Run seeds against real processes of this project; give the exit code, 1 when one broke the promise."""
     command = [sys.executable, "-m", "tests.scenario.stack_chaos", *arguments]
     return subprocess.run(command, cwd=PROJECT, check=False).returncode  # noqa: S603 our own interpreter
+
+
+def run_bench(arguments: Sequence[str]) -> NoReturn:
+    """Become the measurement of the budgets: whoever stops this process stops it, and it ends what it started.
+
+    Its exit code is 1 when a budget is missed and 2 when something could not be measured.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *arguments], environment)  # noqa: S606 our own

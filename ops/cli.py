@@ -166,6 +166,14 @@ def chaos(context: typer.Context) -> None:
     raise typer.Exit(run_chaos(context.args))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def bench(context: typer.Context) -> None:
+    """Measure the budgets: [NAME...] --database sqlite|postgresql|both, --quick, --json FILE, --write-docs, --help."""
+    from ops.checks import run_bench  # noqa: PLC0415
+
+    run_bench(context.args)
+
+
 @app.command()
 def doctor(
     company: Annotated[str | None, typer.Argument(help="The company's id; without one: the installation.")] = None,

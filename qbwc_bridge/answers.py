@@ -118,12 +118,12 @@ class Answers:
         self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet, answer: Answer
     ) -> bool:
         """Store the answer and everything that follows from it; True when the session must end with its error."""
+        write_set_id = exchange.about_set_id or exchange.id
+        sent = [] if exchange.kind in ("probe", "activity") else self._still_open(session, write_set_id)
         exchange.response = answer.response[:RESPONSE_MAX]
         exchange.hresult = answer.hresult.strip()[:40] or None
         exchange.message = answer.message[:1000] or None
         exchange.answered_at = self._clock()
-        write_set_id = exchange.about_set_id or exchange.id
-        sent = [] if exchange.kind in ("probe", "activity") else self._still_open(session, write_set_id)
         if answer.hresult.strip():
             return self._record_hresult(session, owner, wc, exchange, sent, answer)
         try:
@@ -155,7 +155,7 @@ class Answers:
             if write_set is not None and normalise_hresult(write_set.hresult or "") == UNREADABLE:
                 rulings = recovery.judge_unreadable_lookup(rulings, views, write_set.message or "")
         self._apply(session, owner, wc, sent, rulings)
-        self._settle(session, write_set_id)
+        self._settle(session, write_set_id, sent)
         return False
 
     def give_up(
@@ -165,7 +165,7 @@ class Answers:
         sent = self._still_open(session, write_set.id)
         rulings = [Rejected(request_id=r.id, verdict=recovery.MAY_BE_THERE, message=why) for r in sent]
         self._apply(session, owner, wc, sent, rulings)
-        self._settle(session, write_set.id)
+        self._settle(session, write_set.id, sent)
 
     def record_late(self, session: Session, owner: Company, response: str) -> None:
         """Use an answer that nothing waits for any more: it may prove what was undecided, or show a duplicate."""
@@ -247,7 +247,7 @@ class Answers:
             return False
         if is_write:
             self._apply(session, owner, wc, sent, ruled.rulings)
-            self._settle(session, exchange.id)
+            self._settle(session, exchange.id, sent)
         elif ruled.fate is SetFate.GO_ON and exchange.kind == "ask":
             exchange.state = queue.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
         if ruled.fate is SetFate.LOWER_VERSION:
@@ -311,13 +311,13 @@ class Answers:
         text = asked.text if asked is not None else ""
         return any(f'requestID="{answer.request_id}"' not in text for answer in parsed.responses)
 
-    def _settle(self, session: Session, write_set_id: str) -> None:
-        """Call the write set answered once none of its requests is open."""
-        session.flush()
-        if not queue.requests_of_set(session, write_set_id):
-            write_set = session.get(MessageSet, write_set_id)
-            if write_set is not None:
-                write_set.state = queue.ANSWERED
+    def _settle(self, session: Session, write_set_id: str, sent: Sequence[Request]) -> None:
+        """Call the write set answered once none of its requests is open; `sent` are those that were, until now."""
+        if any(request.state == queue.IN_FLIGHT and request.message_set_id == write_set_id for request in sent):
+            return
+        write_set = session.get(MessageSet, write_set_id)
+        if write_set is not None:
+            write_set.state = queue.ANSWERED
 
     def _apply(
         self,

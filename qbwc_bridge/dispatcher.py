@@ -26,14 +26,13 @@ from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets, webhooks
 from store.companies import (
-    company,
     company_by_username,
-    lock_company,
     record_incident,
     record_incident_once,
     signs_in,
 )
 from store.engine import Database
+from store.polls import Polls
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 
@@ -46,6 +45,8 @@ NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Resta
 SIGN_IN_REFUSED = "wrong_password"
 SIGN_IN_REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 ASKS_MAX = 2
+COUNTED_MAX = 100
+"""The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ class Dispatcher:
         self._clock = clock
         self._new_id = new_id
         self._new_ticket = new_ticket
+        self._polls = Polls()
         self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
         self._lists = ListSyncs(
             limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
@@ -89,15 +91,16 @@ class Dispatcher:
     def authenticate(self, username: str, password: str) -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
+        if self._has_nothing_to_do(username, password, now):
+            return ["", "none"]
         with self._database.transaction("authenticate") as session:
-            owner = company_by_username(session, username)
+            owner = company_by_username(session, username, lock=True)
             if not signs_in(owner, password, now=now) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
                 if owner is not None:
                     _note_wrong_password(session, owner, now)
                 self._observe.signed_in(session, "refused", company_id=owner.id if owner is not None else None)
                 return ["", "nvu"]
-            lock_company(session, owner.id)
             owner.last_seen_at = now
             if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
                 owner.problem = None
@@ -128,58 +131,65 @@ class Dispatcher:
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str
     ) -> str:
         """Hand out the next document; "" when getLastError says why not."""
-        with self._called("sendRequestXML", ticket) as (session, wc):
-            if wc is None:
+        with self._called("sendRequestXML", ticket) as (session, found):
+            if found is None:
                 return ""
-            owner = _company_of(session, wc)
+            wc, owner = found
             now = wc.last_call_at = self._clock()
             if wc.state == "superseded" and queue.has_newer_at_work(session, wc):
                 note_twin(session, owner, clone_notice(wc.host), now)
             if hcp_response and wc.state == "open":
                 judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
-                unresolved = queue.unresolved_write_set(session, owner.id)
                 if judgement.binds_anew:
                     self._lists.forget_file(session, owner)
-                if judgement.binds_anew and unresolved is not None:
-                    why = "It was sent to the company file that this connection was bound to before"
-                    self._answers.give_up(session, owner, wc, unresolved, why=why)
+                    self._give_up_old_file(session, owner, wc)
             return self._hand_out(session, owner, wc)
+
+    def _give_up_old_file(self, session: Session, owner: Company, wc: WebConnectorSession) -> None:
+        unresolved = queue.unresolved_write_set(session, owner.id)
+        if unresolved is not None:
+            why = "It was sent to the company file that this connection was bound to before"
+            self._answers.give_up(session, owner, wc, unresolved, why=why)
 
     def receive_response_xml(self, ticket: str, response: str, hresult: str, message: str) -> int:
         """Record the answer to the document that is out; a repeated one gets the same reply and changes nothing."""
         now = self._clock()
-        with self._called("receiveResponseXML", ticket) as (session, wc):
-            if wc is None:
+        with self._called("receiveResponseXML", ticket) as (session, found):
+            if found is None:
                 text = "An answer came with a ticket that was never given out, or was forgotten. It was not used."
                 record_incident(session, company_id=None, at=now, code="unknown_ticket", text=text)
                 return -1
-            owner = _company_of(session, wc)
-            wc.last_call_at = now
-            repeated = queue.exchange_answered_with(session, wc.ticket_hash, response) if response else None
-            if repeated is not None and repeated.progress is not None:
-                return repeated.progress
-            newest = queue.newest_exchange(session, wc.ticket_hash)
-            exchange = answers.exchange_of(queue.open_exchanges(session, wc.ticket_hash), newest, response)
-            if exchange is None:
-                self._answers.record_late(session, owner, response)
-                return newest.progress if newest is not None and newest.progress is not None else -1
-            recorder = self._lists if exchange.kind == "list" else self._answers
-            ends = recorder.record(session, owner, wc, exchange, answers.Answer(response, hresult, message))
+            wc, owner = found
+            with session.no_autoflush:  # nothing read here depends on what is not written yet
+                wc.last_call_at = now
+                repeated = queue.exchange_answered_with(session, wc.ticket_hash, response) if response else None
+                if repeated is not None and repeated.progress is not None:
+                    return repeated.progress
+                newest = queue.newest_exchange(session, wc.ticket_hash)
+                exchange = answers.exchange_of(queue.open_exchanges(session, wc.ticket_hash), newest, response)
+                if exchange is None:
+                    self._answers.record_late(session, owner, response)
+                    return newest.progress if newest is not None and newest.progress is not None else -1
+                answer = answers.Answer(response, hresult, message)
+                if exchange.kind != "list":
+                    ends = self._answers.record(session, owner, wc, exchange, answer)
+            if exchange.kind == "list":
+                ends = self._lists.record(session, owner, wc, exchange, answer)
             self._observe.answered(session, exchange)
             if not ends:
                 owner.problem = None  # QuickBooks works, and with the right file
-            exchange.progress = -1 if ends else self._progress(session, owner, wc)
+            exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange)
             return exchange.progress
 
     def connection_error(self, ticket: str, hresult: str, message: str) -> str:
         """Note why QuickBooks could not be opened. Always `done`: any other text would be taken as a path."""
-        with self._called("connectionError", ticket) as (session, wc):
-            if wc is None:
+        with self._called("connectionError", ticket) as (session, found):
+            if found is None:
                 return "done"
+            wc, owner = found
             if wc.state != "open":
                 return "done"  # another session took over; this one says nothing of the connection any more
             verdict = classify_hresult(hresult, message, after_write=False)
-            owner = _company_of(session, wc)
             wc.state = "refused"
             wc.last_error = f"{verdict.explanation} {verdict.next_step}"
             problem = answers.problem_of(verdict, message, self._clock())
@@ -189,16 +199,18 @@ class Dispatcher:
     def get_last_error(self, ticket: str) -> str:
         """Give the real reason, on one line; also for a session that is over."""
         with self._database.transaction() as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 return EXPIRED
+            wc, _ = found
             return " ".join(wc.last_error.split()) or "Nothing was left to do."
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
-        with self._called("closeConnection", ticket) as (_session, wc):
-            if wc is None:
+        with self._called("closeConnection", ticket) as (_session, found):
+            if found is None:
                 return "OK"
+            wc, _ = found
             wc.last_call_at = self._clock()
             if wc.state == "open":
                 wc.state = "finished"
@@ -220,17 +232,36 @@ class Dispatcher:
         return ""
 
     @contextmanager
-    def _called(self, step: str, ticket: str) -> Iterator[tuple[Session, WebConnectorSession | None]]:
-        """One transaction of a call with its session, None for an unknown ticket; told when it ends the session."""
+    def _called(self, step: str, ticket: str) -> Iterator[tuple[Session, tuple[WebConnectorSession, Company] | None]]:
+        """One transaction of a call with its session and company; told when it ends the session.
+
+        The second is None for an unknown ticket.
+        """
         with self._database.transaction(step) as session:
-            wc = queue.wc_session(session, secrets.fingerprint(ticket))
-            if wc is None:
+            found = queue.wc_session(session, secrets.fingerprint(ticket))
+            if found is None:
                 yield session, None
                 return
+            wc, _ = found
             before = wc.state
             with structlog.contextvars.bound_contextvars(company=wc.company_id, session=session_name(wc.ticket_hash)):
-                yield session, wc
+                yield session, found
             self._observe.moved(session, wc, before)
+
+    def _has_nothing_to_do(self, username: str, password: str, now: datetime) -> bool:
+        """Say whether the right password came and nothing else is to be done than to note it: most calls end here."""
+        with self._database.glance() as connection:
+            seen = self._polls.look(connection, username, now=now)
+            if seen is None or not signs_in(seen, password, now=now):
+                return False
+            if seen.problem is not None and seen.problem.get("code") == SIGN_IN_REFUSED:
+                return False
+            has_work = seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
+            if has_work and not seen.paused:
+                return False
+            self._polls.note_seen(connection, seen.company_id, now=now)
+        self._observe.had_nothing(seen.company_id)
+        return True
 
     def _is_being_worked_on(self, session: Session, owner: Company, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.
@@ -258,7 +289,7 @@ class Dispatcher:
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
-            lists_due=not _is_held(owner) and self._lists.is_due(session, owner),
+            lists_due=not waiting and not _is_held(owner) and self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -313,12 +344,11 @@ class Dispatcher:
                 at=now,
                 traceparent=traced.get(request.id),
             )
-        settled = queue.last_settled_write_set(session, owner.id)
         text = build_message_set(
             bodies,
             version=wc.qbxml_version,
             new_message_set_id=set_id,
-            old_message_set_id=settled.id if settled is not None else None,
+            old_message_set_id=queue.last_settled_write_set(session, owner.id),
         )
         return self._store(session, owner, wc, kind="write", text=text, set_id=set_id)
 
@@ -336,8 +366,8 @@ class Dispatcher:
         set_id = set_id or self._new_id()
         if kind != "write":
             self._observe.handed_out(session, wc, kind=kind, set_id=set_id, requests=())
-        newest = queue.newest_exchange(session, wc.ticket_hash)
-        for other in queue.open_exchanges(session, wc.ticket_hash):
+        newest, questions = queue.exchanges_so_far(session, wc.ticket_hash)
+        for other in queue.open_exchanges(session, wc.ticket_hash) if questions else ():
             if other.kind != "write":
                 other.state = queue.ABANDONED  # a question whose answer never came is simply asked again
         session.add(
@@ -349,16 +379,18 @@ class Dispatcher:
                 state=queue.SENT,
                 about_set_id=about,
                 text=text,
-                seq=newest.seq + 1 if newest is not None else 1,
+                seq=newest + 1,
                 sent_at=self._clock(),
             )
         )
         return text
 
-    def _progress(self, session: Session, owner: Company, wc: WebConnectorSession) -> int:
+    def _progress(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> int:
         now = self._clock()
-        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now)
-        if queue.unresolved_write_set(session, owner.id) is not None:
+        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now, at_most=COUNTED_MAX)
+        # There is at most one write set out, so after its own answer nobody has to look for another one.
+        is_settled = exchange.kind == "write" and exchange.state == queue.ANSWERED
+        if not is_settled and queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
@@ -392,13 +424,6 @@ def _note_wrong_password(session: Session, owner: Company, now: datetime) -> Non
         text=SIGN_IN_REFUSED_TEXT,
         within=timedelta(hours=1),
     )
-
-
-def _company_of(session: Session, wc: WebConnectorSession) -> Company:
-    owner = company(session, wc.company_id)
-    if owner is None:
-        raise LookupError(f"session without its company {wc.company_id}")
-    return owner
 
 
 def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:

@@ -28,6 +28,7 @@ from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, par
 from qbxml.lists import ListRet
 from qbxml.outcomes import classify_status
 from store import list_syncs, list_writes, outbox, queue
+from store.polls import Glance
 from store.sync_tables import CompanySync, ListSync
 from store.tables import Company, MessageSet, WebConnectorSession
 from workflows import contracts
@@ -64,6 +65,16 @@ class ListSyncs:
             state=sync.state if sync else None,
             last_sync_at=sync.last_sync_at if sync else None,
             retry_at=sync.retry_at if sync else None,
+            now=self._clock(),
+            limits=self._limits,
+        )
+
+    def is_due_by(self, seen: Glance) -> bool:
+        """Say the same of what was read already."""
+        return not seen.paused and list_sync.is_due(
+            state=seen.sync_state,
+            last_sync_at=seen.last_sync_at,
+            retry_at=seen.retry_at,
             now=self._clock(),
             limits=self._limits,
         )

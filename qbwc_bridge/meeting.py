@@ -85,11 +85,8 @@ def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement
 
 
 def _look_for_twins(session: Session, owner: Company, wc: WebConnectorSession, now: datetime) -> None:
-    earlier = [
-        Visit(host=other.host, at=other.last_call_at)
-        for other in queue.sessions_since(session, owner.id, now - TWIN_WINDOW)
-        if other.ticket_hash != wc.ticket_hash
-    ]
+    others = queue.hosts_since(session, owner.id, now - TWIN_WINDOW, besides=wc.ticket_hash)
+    earlier = [Visit(host=host, at=at) for host, at in others]
     text = twin_notice(wc.host, earlier, now=now, interval=timedelta(minutes=owner.run_every_minutes))
     if text:
         note_twin(session, owner, text, now)

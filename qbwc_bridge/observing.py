@@ -77,6 +77,11 @@ class Observation:
 
         after_commit(session, tell)
 
+    def had_nothing(self, company_id: str) -> None:
+        """Tell that authenticate answered none after a glance, which is no transaction."""
+        self._tracing.note(company=company_id)
+        self.metrics.sign_ins.labels("none").inc()
+
     def moved(self, session: Session, wc: WebConnectorSession, before: str) -> None:
         """Tell that a session has ended, if it has."""
         after = wc.state

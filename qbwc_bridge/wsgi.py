@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape
@@ -19,11 +18,8 @@ import structlog
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.service import WebConnectorService
-from qbwc_bridge.soap import ENVELOPE_KEY, build_application, describe_failure
+from qbwc_bridge.soap import SoapServer, build_server, describe_failure
 from qbwc_bridge.wsdl import build_wsdl
-
-# After soap, which makes spyne importable on Python 3.12 and later.
-from spyne.server.wsgi import WsgiApplication  # isort: skip
 
 ENDPOINT = "/qbwc"
 SUPPORT = "/support/"
@@ -62,14 +58,14 @@ def build_wsgi(
     that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company.
     """
     silence_spyne()
-    rpc = WsgiApplication(build_application(service, observer), max_content_length=body_bytes_max)
+    soap = build_server(service, observer)
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = str(environ.get("REQUEST_METHOD", "GET")).upper()
         path = _path(environ)
         reading = method in ("GET", "HEAD")
         if path == ENDPOINT and method == "POST":
-            reply = _call(rpc, environ, body_bytes_max)
+            reply = _call(soap, environ, body_bytes_max)
         elif path == ENDPOINT and reading:
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
@@ -112,25 +108,18 @@ def fault(reason: str, code: str) -> Reply:
     return "500 Internal Server Error", _XML, body.encode()
 
 
-def _call(rpc: Any, environ: WSGIEnvironment, body_bytes_max: int) -> Reply:
+def _call(soap: SoapServer, environ: WSGIEnvironment, body_bytes_max: int) -> Reply:
     try:
         body = _read_body(environ, body_bytes_max)
         envelope = read_envelope(body, str(environ.get("CONTENT_TYPE", "")))
     except Refusal as refusal:
         _log.warning("soap_request_refused", reason=refusal.reason)
         return fault(refusal.reason, refusal.code)
-    # spyne sees the parsed envelope only, and a content type that it cannot stumble over.
-    checked = {**environ, ENVELOPE_KEY: envelope, "CONTENT_TYPE": _XML, "CONTENT_LENGTH": "0", "QUERY_STRING": ""}
-    statuses: list[str] = []
     try:
-        answer = b"".join(rpc(checked, lambda status, _headers, _info=None: statuses.append(status)))
+        return "200 OK", _XML, soap.answer(envelope)
     except Exception as error:  # noqa: BLE001  a traceback must never be the reply
         _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
-        statuses.clear()
-    if not statuses or not statuses[0].startswith("200"):
-        # Handlers answer everything themselves, so this is a fault of spyne's own, whose text shows internals.
         return fault("The server had a problem.", "Server")
-    return "200 OK", _XML, answer
 
 
 def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:

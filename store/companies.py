@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from store import secrets
@@ -20,7 +20,7 @@ def company(session: Session, company_id: str) -> Company | None:
     return session.get(Company, company_id)
 
 
-def lock_company(session: Session, company_id: str) -> Company | None:
+def lock_company(session: Session, company_id: str | ScalarSelect[str]) -> Company | None:
     """Find a company and hold its row to the end of the transaction.
 
     Everything that moves a request takes this lock first, so no two processes decide on one request at a time. SQLite
@@ -30,9 +30,10 @@ def lock_company(session: Session, company_id: str) -> Company | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def company_by_username(session: Session, username: str) -> Company | None:
-    """Find the company whose Web Connector signs in with this name."""
-    return session.scalar(select(Company).where(Company.username == username))
+def company_by_username(session: Session, username: str, *, lock: bool = False) -> Company | None:
+    """Find the company whose Web Connector signs in with this name; `lock` holds it as `lock_company` does."""
+    query = select(Company).where(Company.username == username)
+    return session.scalar(query.with_for_update(key_share=True) if lock else query)
 
 
 def is_bound_elsewhere(session: Session, company_id: str, *, name: str, path: str) -> bool:
@@ -48,7 +49,18 @@ def is_bound_elsewhere(session: Session, company_id: str, *, name: str, path: st
     return bool(path.strip()) and session.scalar(query.limit(1)) is not None
 
 
-def signs_in(owner: Company | None, password: str, *, now: datetime) -> bool:
+class Passwords(Protocol):
+    """The passwords of a connection, as `Company` and `polls.Glance` have them."""
+
+    @property
+    def password_hash(self) -> str: ...  # noqa: D102
+    @property
+    def previous_password_hash(self) -> str | None: ...  # noqa: D102
+    @property
+    def previous_password_until(self) -> datetime | None: ...  # noqa: D102
+
+
+def signs_in(owner: Passwords | None, password: str, *, now: datetime) -> bool:
     """Say whether the password is this company's, or the one before it within its grace time.
 
     Both are always compared, so the time of the answer tells nothing; an unknown user takes as long as a known one.

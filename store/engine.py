@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from store import online
 
+LIGHT_POOL = 8
 LOCK_WAIT_S = 10
 """How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
 
@@ -57,9 +59,12 @@ class Database:
         if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
             raise DatabaseProblemError("QBD_DATABASE_URL must name a SQLite or PostgreSQL database.")
         self.url = parsed
-        self.engine: Engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite, pool_size=20, max_overflow=20)
+        self.engine: Engine = create_engine(parsed, pool_size=20, max_overflow=20)
+        self._light: Engine = _light_engine(self.engine)
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
+        else:
+            _leave_closed_connections(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -76,6 +81,16 @@ class Database:
             told()
         if step:
             self.passing(f"{step}: after commit")
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Give a connection without a transaction, for reads and for notes that nobody needs after a crash.
+
+        Each statement is committed by itself and does not wait for the disk. A durable commit that follows takes what
+        was written before it to the disk as well, so nothing durable ever rests on a note that is lost.
+        """
+        with self._light.connect() as connection:
+            yield connection
 
     def check(self) -> None:
         """Raise `DatabaseProblemError` unless the database answers and is at this program's migration or a later one.
@@ -158,6 +173,11 @@ class Database:
         return ScriptDirectory.from_config(cls._alembic())
 
     @property
+    def engines(self) -> tuple[Engine, Engine]:
+        """Give both ways to the database, for whoever watches what runs on them."""
+        return self.engine, self._light
+
+    @property
     def shown(self) -> str:
         """Give the address without its password."""
         return self.url.render_as_string(hide_password=True)
@@ -165,6 +185,7 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+        self._light.dispose()
 
     @staticmethod
     def _alembic() -> Config:
@@ -173,18 +194,54 @@ class Database:
         return config
 
 
+def _light_engine(engine: Engine) -> Engine:
+    """Give a second engine for the same database, whose connections commit each statement and do not wait for it."""
+    if engine.dialect.name == "sqlite":
+        light = create_engine(engine.url, pool_size=LIGHT_POOL, max_overflow=LIGHT_POOL)
+        _set_up_sqlite(light, synchronous="normal")
+        return light
+    light = create_engine(engine.url, isolation_level="AUTOCOMMIT", pool_size=LIGHT_POOL, max_overflow=LIGHT_POOL)
+
+    @event.listens_for(light, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.autocommit = True
+        connection.execute("set synchronous_commit = off")
+
+    _leave_closed_connections(light)
+    return light
+
+
+def _leave_closed_connections(engine: Engine) -> None:
+    """Notice at check-out what a server that went away has closed; a ping would be a round trip each time.
+
+    An idle connection has nothing to say: when its socket is readable, it holds the end of the stream, or the
+    sentence that comes before it.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+        idle = select.poll()
+        idle.register(connection.fileno(), select.POLLIN)
+        if idle.poll(0):
+            raise InvalidatePoolError
+
+
 def _prepare_sqlite(engine: Engine) -> None:
+    _set_up_sqlite(engine, synchronous="full")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Any) -> None:
+        # Two deferred transactions that both turn into writers would end one of them with "database is locked".
+        connection.exec_driver_sql("begin immediate")
+
+
+def _set_up_sqlite(engine: Engine, *, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
         cursor = connection.cursor()
         cursor.execute(f"pragma busy_timeout = {LOCK_WAIT_S * 1000}")
         cursor.execute("pragma journal_mode = wal")
-        cursor.execute("pragma synchronous = full")
+        cursor.execute(f"pragma synchronous = {synchronous}")
         cursor.execute("pragma foreign_keys = on")
         cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Any) -> None:
-        # Two deferred transactions that both turn into writers would end one of them with "database is locked".
-        connection.exec_driver_sql("begin immediate")

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from store.companies import lock_company
-from store.tables import MessageSet, Request, WebConnectorSession
+from store.tables import Company, MessageSet, Request, WebConnectorSession
 
 WAITING = "waiting"
 IN_FLIGHT = "in_flight"
@@ -65,12 +65,14 @@ def next_requests(session: Session, company_id: str, *, now: datetime, limit: in
     return session.scalars(query).all()
 
 
-def count_waiting(session: Session, company_id: str, *, now: datetime | None = None) -> int:
-    """Count waiting requests; with `now`, only those that may go at once."""
-    query = select(func.count()).where(Request.company_id == company_id, Request.state == WAITING)
+def count_waiting(session: Session, company_id: str, *, now: datetime | None = None, at_most: int | None = None) -> int:
+    """Count waiting requests; with `now`, only those that may go at once; with `at_most`, no further than that."""
+    query = select(Request.seq).where(Request.company_id == company_id, Request.state == WAITING)
     if now is not None:
         query = query.where(Request.available_at <= now)
-    return session.scalar(query) or 0
+    if at_most is not None:
+        query = query.limit(at_most)
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def has_work(session: Session, company_id: str, *, now: datetime) -> bool:
@@ -116,6 +118,14 @@ def newest_exchange(session: Session, ticket_hash: str) -> MessageSet | None:
     return session.scalar(query.order_by(MessageSet.seq.desc()).limit(1))
 
 
+def exchanges_so_far(session: Session, ticket_hash: str) -> tuple[int, int]:
+    """Give the number of the newest set that this session was handed (0: none), and how many questions are open."""
+    is_open = and_(MessageSet.state == SENT, MessageSet.kind != "write")
+    query = select(func.max(MessageSet.seq), func.sum(case((is_open, 1), else_=0)))
+    newest, questions = session.execute(query.where(MessageSet.ticket_hash == ticket_hash)).one()
+    return newest or 0, int(questions or 0)
+
+
 def exchange_answered_with(session: Session, ticket_hash: str, response: str) -> MessageSet | None:
     """Find the set of this session to which exactly this answer was recorded already."""
     query = select(MessageSet).where(
@@ -145,33 +155,35 @@ def recovery_steps(session: Session, write_set_id: str) -> Sequence[MessageSet]:
     return session.scalars(query.order_by(MessageSet.sent_at, MessageSet.seq)).all()
 
 
-def last_settled_write_set(session: Session, company_id: str) -> MessageSet | None:
-    """Find the newest write set with a recorded outcome: its record in QuickBooks may be released."""
-    query = select(MessageSet).where(
+def last_settled_write_set(session: Session, company_id: str) -> str | None:
+    """Give the id of the newest write set with a recorded outcome: its record in QuickBooks may be released."""
+    query = select(MessageSet.id).where(
         MessageSet.company_id == company_id, MessageSet.kind == "write", MessageSet.state == ANSWERED
     )
     return session.scalar(query.order_by(MessageSet.sent_at.desc(), MessageSet.seq.desc()).limit(1))
 
 
-def wc_session(session: Session, ticket_hash: str) -> WebConnectorSession | None:
-    """Find a session by its ticket's hash and lock its company, before anything else of it is read."""
-    company_id = session.scalar(
-        select(WebConnectorSession.company_id).where(WebConnectorSession.ticket_hash == ticket_hash)
-    )
-    if company_id is None:
-        return None
-    lock_company(session, company_id)
-    return session.get(WebConnectorSession, ticket_hash, populate_existing=True)
+def wc_session(session: Session, ticket_hash: str) -> tuple[WebConnectorSession, Company] | None:
+    """Find a session by its ticket's hash and lock its company, before anything else of it is read; gives both."""
+    # A ticket's company never changes, so it may be read before the lock is there.
+    company_id = select(WebConnectorSession.company_id).where(WebConnectorSession.ticket_hash == ticket_hash)
+    owner = lock_company(session, company_id.scalar_subquery())
+    wc = session.get(WebConnectorSession, ticket_hash, populate_existing=True) if owner is not None else None
+    return (wc, owner) if wc is not None and owner is not None else None
 
 
-def sessions_since(session: Session, company_id: str, since: datetime) -> Sequence[WebConnectorSession]:
-    """Give the sessions of a company whose last call came later, newest first."""
-    query = select(WebConnectorSession).where(
+def hosts_since(session: Session, company_id: str, since: datetime, *, besides: str) -> Sequence[tuple[str, datetime]]:
+    """Give the computers that held the company file in other sessions than `besides`, each with its last call."""
+    last = func.max(WebConnectorSession.last_call_at)
+    query = select(WebConnectorSession.host, last).where(
         WebConnectorSession.company_id == company_id,
         WebConnectorSession.started_at > since - SESSION_LASTS,  # lets the index leave out the history
         WebConnectorSession.last_call_at > since,
+        WebConnectorSession.ticket_hash != besides,
+        WebConnectorSession.host.is_not(None),
     )
-    return session.scalars(query.order_by(WebConnectorSession.last_call_at.desc())).all()
+    rows = session.execute(query.group_by(WebConnectorSession.host).order_by(last.desc())).all()
+    return [(host, at) for host, at in rows if host is not None]
 
 
 def has_newer_at_work(session: Session, wc: WebConnectorSession) -> bool:

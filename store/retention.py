@@ -88,7 +88,7 @@ def _sessions(session: Session, company_id: str, before: datetime, limit: int, d
     """Forget sessions that ended, with everything that they carried."""
     if not dry_run:
         lock_company(session, company_id)
-    settled = queue.last_settled_write_set(session, company_id)
+    settled = session.get(MessageSet, queue.last_settled_write_set(session, company_id) or "")
     query = _ended_sessions(company_id, before, needed=settled.ticket_hash if settled is not None else "")
     carried = select(func.count()).select_from(MessageSet)
     if dry_run:

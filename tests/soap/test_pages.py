@@ -113,9 +113,9 @@ def test_wsdl_means_the_same_as_intuits(intuit_wsdl: Path, tmp_path: Path) -> No
 
 
 def test_spyne_serves_exactly_the_stated_operations() -> None:
-    from qbwc_bridge.soap import build_application
+    from qbwc_bridge.soap import build_server
 
-    methods = build_application(RecordingService()).interface.service_method_map
+    methods = build_server(RecordingService()).app.interface.service_method_map
     assert {etree.QName(name).localname for name in methods} == {operation.name for operation in OPERATIONS}
 
 

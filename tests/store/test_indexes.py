@@ -87,7 +87,7 @@ FOUND: dict[str, tuple[str | None, Question]] = {
         "ix_web_connector_sessions_open",
         lambda s: queue.close_abandoned(s, silent_since=NOW, last_error="x"),
     ),
-    "sessions of late": ("ix_web_connector_sessions_started", lambda s: queue.sessions_since(s, "c1", NOW)),
+    "sessions of late": ("ix_web_connector_sessions_started", lambda s: queue.hosts_since(s, "c1", NOW, besides="t9")),
     "the outbox": (
         "ix_outbox_undelivered",
         lambda s: outbox.take(s, 20, now=NOW, hold_starts=timedelta(seconds=15)),

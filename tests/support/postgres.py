@@ -36,7 +36,9 @@ def binaries() -> Path | None:
 class Server:
     """A server of our own in a folder of its own, on loopback."""
 
-    def __init__(self, bin_folder: Path) -> None:
+    def __init__(self, bin_folder: Path, *, durable: bool = False) -> None:
+        """`durable` waits for the disk, for measurements: in tests no power fails, and a killed one still recovers."""
+        self._fsync = "on" if durable else "off"
         self._bin = bin_folder
         self._user = next((user for user in USERS if _exists(user)), None) if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="qbd-pg-"))
@@ -50,8 +52,7 @@ class Server:
         """Make the cluster, if it is not there, and start it."""
         if not self._data.exists():
             self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
-        # No power fails here; a killed server still recovers from its log.
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync={self._fsync}"
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:

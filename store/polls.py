@@ -1,0 +1,76 @@
+"""The look that most calls of a Web Connector end with: who signs in, and is there anything to do?
+
+A thousand companies that poll find nothing to do nearly each time. So this is one statement without a transaction,
+whose answer is as good as that of a transaction a moment earlier; what it finds to do is done by the ordinary way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, exists, select, update
+
+from store.queue import SENT, WAITING
+from store.sync_tables import CompanySync
+from store.tables import Company, MessageSet, Request, UtcDateTime
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What decides whether a company's session would have anything to do."""
+
+    company_id: str
+    password_hash: str
+    previous_password_hash: str | None
+    previous_password_until: datetime | None
+    paused: bool
+    problem: dict[str, Any] | None
+    is_waiting: bool
+    """A request waits that may go now."""
+    is_unresolved: bool
+    """A write set left whose answer is not known."""
+    sync_state: str | None
+    last_sync_at: datetime | None
+    retry_at: datetime | None
+
+
+class Polls:
+    """The two statements, built once: building them takes longer than running them."""
+
+    def __init__(self) -> None:
+        now = bindparam("now", type_=UtcDateTime())
+        waiting = exists().where(
+            Request.company_id == Company.id, Request.state == WAITING, Request.available_at <= now
+        )
+        unresolved = exists().where(
+            MessageSet.company_id == Company.id, MessageSet.state == SENT, MessageSet.kind == "write"
+        )
+        self._look = (
+            select(
+                Company.id,
+                Company.password_hash,
+                Company.previous_password_hash,
+                Company.previous_password_until,
+                Company.paused,
+                Company.problem,
+                waiting.correlate(Company),
+                unresolved.correlate(Company),
+                CompanySync.state,
+                CompanySync.last_sync_at,
+                CompanySync.retry_at,
+            )
+            .outerjoin(CompanySync, CompanySync.company_id == Company.id)
+            .where(Company.username == bindparam("username"))
+        )
+        self._seen = update(Company.__table__).where(Company.id == bindparam("company")).values(last_seen_at=now)  # type: ignore[arg-type]
+
+    def look(self, connection: Connection, username: str, *, now: datetime) -> Glance | None:
+        """Look at the company whose Web Connector signs in with this name; None when there is none."""
+        row = connection.execute(self._look, {"username": username, "now": now}).one_or_none()
+        return Glance(*row) if row is not None else None
+
+    def note_seen(self, connection: Connection, company_id: str, *, now: datetime) -> None:
+        """Note when the Web Connector was last heard of."""
+        connection.execute(self._seen, {"company": company_id, "now": now})
