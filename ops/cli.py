@@ -186,3 +186,18 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, from `
 
     revoke_key(_settings(), key_id)
     typer.echo(f"Key {key_id} is revoked.")
+
+
+@keys.command("payload")
+def keys_payload(
+    key_id: Annotated[str, typer.Argument(help="A name for it that was not used before, such as the month.")],
+) -> None:
+    """Make a key of payload encryption and show it: put it first in QBD_PAYLOAD_KEYS, and keep the others behind it."""
+    import secrets  # noqa: PLC0415
+
+    from ops.payload_keys import new_payload_key  # noqa: PLC0415
+
+    try:
+        typer.echo(new_payload_key(key_id, secrets.token_bytes))
+    except ValueError as error:
+        raise ProblemError(f"{key_id!r} cannot be used: {error}.") from error

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ops.payload_keys import PayloadKeys, read_payload_keys
 from ops.problems import SettingsError
 
 PREFIX = "QBD_"
@@ -20,8 +21,8 @@ TEST_PREFIX = "QBD_TEST_"
 LOCAL_HOST = "localhost"
 SECRET_KEY_MIN = 32
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
-_HIDDEN = ("database_url", "secret_key")
-_PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "temporal_port", "temporal_ui_port")
+_HIDDEN = ("database_url", "secret_key", "payload_keys")
+_PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "temporal_port", "temporal_ui_port", "codec_port")
 
 
 class SettingRow(NamedTuple):
@@ -66,6 +67,13 @@ class Settings(BaseSettings):
         description="where the Web Connector finds the bridge, https unless localhost; default: `http://localhost:<port>`",
     )
     secret_key: SecretStr | None = Field(None, description="signs console links; at least 32 random characters")
+    payload_keys: SecretStr | None = Field(
+        None,
+        description="encrypts what Temporal stores: `id:base64,...`, the first encrypts, all decrypt; see `qbd keys payload`",
+    )
+    codec_port: int = Field(
+        8084, ge=1, le=65535, description="port of `qbd codec`, which decrypts payloads for the Temporal UI and CLI"
+    )
     batch_size: int = Field(20, ge=1, le=500, description="most exports in one message set")
     batch_bytes: int = Field(500_000, ge=10_000, le=5_000_000, description="most bytes of one message set")
     session_budget_s: int = Field(240, ge=10, le=3600, description="seconds that one Web Connector session may work")
@@ -143,6 +151,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must have at least {SECRET_KEY_MIN} characters")
         return value
 
+    @field_validator("payload_keys")
+    @classmethod
+    def _readable_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            read_payload_keys(value.get_secret_value())
+        return value
+
     @model_validator(mode="after")
     def _one_process_per_port(self) -> Settings:
         seen: dict[int, str] = {}
@@ -161,6 +176,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'qbd.sqlite3'}"
+
+    @property
+    def payload_key_ring(self) -> PayloadKeys:
+        """Give the keys of payload encryption; none when the setting is empty."""
+        return read_payload_keys(self.payload_keys.get_secret_value() if self.payload_keys else "")
 
     @property
     def app_origin(self) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
@@ -21,6 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ops.database import open_database
 from ops.logs import configure_logging
+from ops.payload_codec import data_converter
 from ops.ports import ANY
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
@@ -75,7 +75,7 @@ async def connect_temporal(
         config["runtime"] = runtime
 
     async def connect() -> Client:
-        return await Client.connect(target, data_converter=pydantic_data_converter, **config)
+        return await Client.connect(target, data_converter=data_converter(settings.payload_key_ring), **config)
 
     if not patience_s:
         return await connect()
