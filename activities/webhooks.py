@@ -17,6 +17,7 @@ from activities.webhook_addresses import AddressRefusedError, Lookup, Target, re
 from activities.webhook_signing import signed_headers
 from store import webhooks
 from store.engine import Database
+from store.secret_box import NO_KEYS, SecretBox
 from store.webhook_tables import Webhook, WebhookDelivery
 from workflows import webhook_contracts as contracts
 from workflows.webhook_contracts import DeliveryInput
@@ -59,12 +60,14 @@ class WebhookActivities:
         clock: Callable[[], datetime],
         allow_private: bool = False,
         lookup: Lookup = system_lookup,
+        secret_box: SecretBox = NO_KEYS,
     ) -> None:
         """`allow_private` lets messages go to private addresses: for development only."""
         self._database = database
         self._clock = clock
         self._allow_private = allow_private
         self._lookup = lookup
+        self._secret_box = secret_box
         self._tls = httpx.create_ssl_context()
 
     @activity.defn(name=contracts.ACTIVITY_DELIVER)
@@ -107,9 +110,10 @@ class WebhookActivities:
                 row.last_error = "The webhook was switched off."
                 row.finished_at = now
                 return None
-            secrets = [owner.secret]
+            stored = [owner.secret]
             if owner.previous_secret is not None and (owner.previous_until or now) > now:
-                secrets.append(owner.previous_secret)
+                stored.append(owner.previous_secret)
+            secrets = [self._secret_box.open(one, webhooks.secret_place(owner.id)) for one in stored]
             body = json.dumps(row.payload, separators=(",", ":")).encode()
             return _Message(url=owner.url, body=body, secrets=secrets)
 

@@ -105,6 +105,14 @@ def worker() -> None:
 
 
 @app.command()
+def codec() -> None:
+    """Run only the codec server: it shows staff in the Temporal UI and CLI what QBD_PAYLOAD_KEYS encrypted."""
+    from ops.services import run_codec  # noqa: PLC0415
+
+    run_codec(_settings())
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to this program's version; changes nothing when it is."""
     from ops.database import migrate as migrate_database  # noqa: PLC0415
@@ -195,9 +203,17 @@ def keys_payload(
     """Make a key of payload encryption and show it: put it first in QBD_PAYLOAD_KEYS, and keep the others behind it."""
     import secrets  # noqa: PLC0415
 
-    from ops.payload_keys import new_payload_key  # noqa: PLC0415
+    from store.key_ring import new_key  # noqa: PLC0415
 
     try:
-        typer.echo(new_payload_key(key_id, secrets.token_bytes))
+        typer.echo(new_key(key_id, secrets.token_bytes))
     except ValueError as error:
         raise ProblemError(f"{key_id!r} cannot be used: {error}.") from error
+
+
+@keys.command("reseal")
+def keys_reseal() -> None:
+    """Encrypt what the database holds of secrets under the first key of QBD_PAYLOAD_KEYS, before an older key goes."""
+    from ops.keys import reseal_secrets  # noqa: PLC0415
+
+    typer.echo(f"{reseal_secrets(_settings())} secrets of webhooks were encrypted anew.")

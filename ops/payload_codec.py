@@ -1,9 +1,9 @@
 """Encryption of what Temporal stores: every payload of every client and worker passes here (temporal.md 16).
 
 AES-256-GCM with a random nonce of 96 bits; by NIST SP 800-38D 8.3 one key is good for 2^32 payloads. The whole payload
-is encrypted, its own metadata included. Authenticated beside it: the format, the key's id and, where the SDK knows it, the
-workflow's id, so that nothing encrypted for one export can be put into another. docs/security.md has the format for
-clients in other languages. Ids, type names, signal names and search attributes are no payloads and stay clear.
+is encrypted, its own metadata included. Authenticated beside it: the format, the key's id and, where the SDK knows it,
+the workflow's id, so that nothing encrypted for one export can be put into another. docs/security.md has the format
+for clients in other languages. Ids, type names, signal names and search attributes are no payloads and stay clear.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from ops.payload_keys import PayloadKeys
+from store.key_ring import KeyRing
 
 ENCODING = b"binary/qbd-aes-gcm"
 KEY_ID = "key-id"
@@ -43,7 +43,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
     """Encrypts with the current key, decrypts with any; what was never encrypted passes as it is."""
 
     def __init__(
-        self, keys: PayloadKeys, *, randomness: Callable[[int], bytes] = os.urandom, workflow_id: str | None = None
+        self, keys: KeyRing, *, randomness: Callable[[int], bytes] = os.urandom, workflow_id: str | None = None
     ) -> None:
         self._keys = keys
         self._randomness = randomness
@@ -82,20 +82,20 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         key = self._keys.by_id.get(shown)
         if key is None:
             raise PayloadLockedError(
-                f"A payload is encrypted with the key {shown!r}, which QBD_PAYLOAD_KEYS does not hold. Add that key behind "
-                "the first one and restart this process; nothing is lost meanwhile."
+                f"A payload is encrypted with the key {shown!r}, which QBD_PAYLOAD_KEYS does not hold. Add that key "
+                "behind the first one and restart this process; nothing is lost meanwhile."
             )
         nonce, sealed = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
         try:
             return Payload.FromString(AESGCM(key).decrypt(nonce, sealed, _associated(key_id, bound)))
         except (InvalidTag, DecodeError, ValueError):
             raise PayloadLockedError(
-                f"A payload does not fit the key {shown!r} of QBD_PAYLOAD_KEYS: either that is another key of the same id, "
-                "or the payload was changed. Put the right key there and restart this process; nothing is lost meanwhile."
+                f"A payload does not fit the key {shown!r} of QBD_PAYLOAD_KEYS: that is another key of the same id, "
+                "or the payload was changed. Put the right key there and restart this process; nothing is lost so far."
             ) from None
 
 
-def data_converter(keys: PayloadKeys) -> DataConverter:
+def data_converter(keys: KeyRing) -> DataConverter:
     """Give what every client, worker and replayer of ours converts with.
 
     With a key, messages and stack traces of failures are encrypted as well. Without one, the codec still stands there:

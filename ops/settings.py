@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,8 +13,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ops.payload_keys import PayloadKeys, read_payload_keys
 from ops.problems import SettingsError
+from store.key_ring import KeyRing, read_key_ring
 
 PREFIX = "QBD_"
 TEST_PREFIX = "QBD_TEST_"
@@ -21,6 +22,7 @@ TEST_PREFIX = "QBD_TEST_"
 LOCAL_HOST = "localhost"
 SECRET_KEY_MIN = 32
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HIDDEN = ("database_url", "secret_key", "payload_keys")
 _PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "temporal_port", "temporal_ui_port", "codec_port")
 
@@ -69,7 +71,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(None, description="signs console links; at least 32 random characters")
     payload_keys: SecretStr | None = Field(
         None,
-        description="encrypts what Temporal stores: `id:base64,...`, the first encrypts, all decrypt; see `qbd keys payload`",
+        description="keys that encrypt what Temporal stores, `id:base64,...`: the first encrypts, all decrypt",
     )
     codec_port: int = Field(
         8084, ge=1, le=65535, description="port of `qbd codec`, which decrypts payloads for the Temporal UI and CLI"
@@ -86,6 +88,10 @@ class Settings(BaseSettings):
     )
     rate_limit_per_minute: int = Field(
         6000, ge=0, le=1_000_000, description="requests that one API key may send in a minute; 0 for any number"
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="addresses or networks of proxies, with commas: their `X-Forwarded-For` and `-Proto` are believed",
     )
     webhook_allow_private: bool = Field(
         False, description="`true` lets webhooks lead to private addresses and http://localhost; for development only"
@@ -155,7 +161,13 @@ class Settings(BaseSettings):
     @classmethod
     def _readable_keys(cls, value: SecretStr | None) -> SecretStr | None:
         if value:
-            read_payload_keys(value.get_secret_value())
+            read_key_ring(value.get_secret_value())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        read_networks(value)
         return value
 
     @model_validator(mode="after")
@@ -178,9 +190,14 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.data_dir.absolute() / 'qbd.sqlite3'}"
 
     @property
-    def payload_key_ring(self) -> PayloadKeys:
+    def payload_key_ring(self) -> KeyRing:
         """Give the keys of payload encryption; none when the setting is empty."""
-        return read_payload_keys(self.payload_keys.get_secret_value() if self.payload_keys else "")
+        return read_key_ring(self.payload_keys.get_secret_value() if self.payload_keys else "")
+
+    @property
+    def proxy_networks(self) -> list[Network]:
+        """Give the proxies whose word about a client's address counts."""
+        return read_networks(self.trusted_proxies)
 
     @property
     def app_origin(self) -> str:
@@ -202,6 +219,17 @@ class Settings(BaseSettings):
             if value not in (None, ""):
                 values[env_name(field)] = str(value.absolute() if isinstance(value, Path) else value)
         return values
+
+
+def read_networks(text: str) -> list[Network]:
+    """Read addresses and networks with commas between; raises `ValueError`."""
+    networks: list[Network] = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        try:
+            networks.append(ipaddress.ip_network(part))
+        except ValueError:
+            raise ValueError(f"must hold addresses or networks such as 10.0.0.0/8; {part!r} is neither") from None
+    return networks
 
 
 def env_name(field: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
@@ -26,6 +26,7 @@ from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
 from ops.worker_process import new_id, now
 from store.engine import Database, Passing, go_on
+from store.secret_box import SecretBox
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -143,7 +144,12 @@ def bridge_wsgi(
     relay.start()
     # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
     Finalize(None, relay.stop, exitpriority=1)
-    return build_wsgi(dispatcher, public_url=settings.app_origin, support_page=lambda _company: SUPPORT_TEXT)
+    return build_wsgi(
+        dispatcher,
+        public_url=settings.app_origin,
+        support_page=lambda _company: SUPPORT_TEXT,
+        trusted_proxies=settings.proxy_networks,
+    )
 
 
 def api_app(settings: Settings, database: Database, *, clock: Callable[[], datetime] = now) -> FastAPI:
@@ -165,6 +171,8 @@ def api_app(settings: Settings, database: Database, *, clock: Callable[[], datet
             password_grace_minutes=settings.password_grace_minutes,
             rate_limit_per_minute=settings.rate_limit_per_minute,
             webhook_allow_private=settings.webhook_allow_private,
+            secret_box=SecretBox(settings.payload_key_ring),
+            is_public_https=settings.app_origin.startswith("https:"),
         )
     )
 
@@ -209,6 +217,12 @@ def workflow_links(settings: Settings, namespace: str) -> Callable[[str, str | N
         return f"{address}/{quote(run_id, safe='')}/history" if run_id else address
 
     return link
+
+
+def origin_of(address: str) -> str:
+    """Give scheme, host and port of a web address, as browsers name where a page comes from."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def temporal_namespace(environ: Mapping[str, str] | None = None) -> str:

@@ -21,6 +21,7 @@ from activities.syncs import SyncActivities
 from activities.webhook_starter import WebhookStarter
 from activities.webhooks import WebhookActivities
 from store.engine import Database
+from store.secret_box import NO_KEYS, SecretBox
 from workflows import search_attributes, webhook_contracts
 from workflows.contracts import TASK_QUEUE
 from workflows.export import QuickBooksExport
@@ -76,10 +77,11 @@ def build_webhook_worker(
     database: Database,
     *,
     allow_private: bool,
+    secret_box: SecretBox = NO_KEYS,
     task_queue: str = webhook_contracts.TASK_QUEUE,
 ) -> Worker:
     """Wire the worker of webhook messages; it has a queue and slots of its own, so exports never wait for receivers."""
-    activities = WebhookActivities(database, clock=now, allow_private=allow_private)
+    activities = WebhookActivities(database, clock=now, allow_private=allow_private, secret_box=secret_box)
     return Worker(
         client,
         task_queue=task_queue,
@@ -119,6 +121,7 @@ async def run(
     *,
     holder: str,
     webhook_allow_private: bool,
+    secret_box: SecretBox = NO_KEYS,
     clock: Callable[[], datetime] = now,
 ) -> None:
     """Work until a signal asks to stop; `holder` names this process among all that share the database."""
@@ -130,6 +133,6 @@ async def run(
     starter = WebhookStarter(database, client, clock=clock, holder=holder)
     async with (
         build_worker(client, database, clock=clock),
-        build_webhook_worker(client, database, allow_private=webhook_allow_private),
+        build_webhook_worker(client, database, allow_private=webhook_allow_private, secret_box=secret_box),
     ):
         await starter.run(stop)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import answers, recovery
+from qbwc_bridge import answers, recovery, wrong_passwords
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.list_answers import ListSyncs
@@ -22,13 +22,11 @@ from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
-from store import outbox, queue, secrets, webhooks
+from store import outbox, queue, secrets, sign_ins, webhooks
 from store.companies import (
     company,
-    company_by_username,
     lock_company,
     record_incident,
-    record_incident_once,
     signs_in,
 )
 from store.engine import Database
@@ -41,8 +39,6 @@ OLDEST_CLIENT = (2, 1)
 EXPIRED = "This session is not known here any more. Nothing is lost: run the update again."
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
-SIGN_IN_REFUSED = "wrong_password"
-SIGN_IN_REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 ASKS_MAX = 2
 
 log = structlog.get_logger(__name__)
@@ -80,19 +76,25 @@ class Dispatcher:
             return "O:2.1"
         return ""
 
-    def authenticate(self, username: str, password: str) -> list[str]:
+    def authenticate(self, username: str, password: str, address: str = "") -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
         with self._database.transaction("authenticate") as session:
-            owner = company_by_username(session, username)
+            signing_in = sign_ins.look_up(session, username, address=address, now=now)
+            owner = signing_in.company
+            if signing_in.is_held:
+                # The same for a right password and a wrong one: a guesser learns nothing, and an owner is not told
+                # that the password is wrong.
+                log.info("sign-in held", known_user=owner is not None)
+                return ["", "busy"]
             if not signs_in(owner, password, now=now) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
-                if owner is not None:
-                    _note_wrong_password(session, owner, now)
+                wrong_passwords.note(session, owner, address=address, now=now)
                 return ["", "nvu"]
             lock_company(session, owner.id)
             owner.last_seen_at = now
-            if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
+            owner.last_address = address
+            if owner.problem is not None and owner.problem.get("code") in wrong_passwords.CODES:
                 owner.problem = None
             if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
                 return ["", "none"]
@@ -347,25 +349,6 @@ class Dispatcher:
 def _is_held(owner: Company) -> bool:
     """Say whether nothing new may leave: paused, or the books move and the new file was not met yet."""
     return owner.paused or (owner.rebind_requested_at is not None and owner.bound_company_name is not None)
-
-
-def _note_wrong_password(session: Session, owner: Company, now: datetime) -> None:
-    problem = {
-        "code": SIGN_IN_REFUSED,
-        "cause": SIGN_IN_REFUSED_TEXT,
-        "owner": "bookkeeper",
-        "next_step": "Enter the password in the Web Connector's list again; if it is lost, make a new one.",
-        "at": now.isoformat(),
-    }
-    owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
-    record_incident_once(
-        session,
-        company_id=owner.id,
-        at=now,
-        code=SIGN_IN_REFUSED,
-        text=SIGN_IN_REFUSED_TEXT,
-        within=timedelta(hours=1),
-    )
 
 
 def _company_of(session: Session, wc: WebConnectorSession) -> Company:

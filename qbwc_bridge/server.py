@@ -8,9 +8,15 @@ import sys
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 
-#: Handlers mostly wait for the database; a thousand companies that poll each minute are under a hundred calls/s.
-THREADS = 16
+#: Handlers mostly wait for the database; a thousand companies that poll each minute are under a hundred calls/s. The
+#: rest is for clients that send slowly: granian waits for a body in a thread and has no time limit for it.
+THREADS = 64
+#: For the header of a request, and for the first one of a connection.
+HEADER_MS = 20_000
+#: Bounds the header; bodies stream through it.
+BUFFER_BYTES = 64 * 1024
 
 
 def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int = THREADS) -> int:
@@ -31,6 +37,7 @@ def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int =
         http=HTTPModes.http1,
         workers=workers,
         blocking_threads=threads,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS, max_buffer_size=BUFFER_BYTES),
         websockets=False,
         factory=True,
     )

@@ -21,13 +21,15 @@ from qbwc_bridge.wsdl import INT, NAMESPACE, OPERATIONS, STRING, STRINGS, Operat
 spyne_compat.install()
 
 # spyne can only be imported after the repair above.
-from spyne import Application, ComplexModel, Integer32, Service, Unicode, srpc  # noqa: E402
+from spyne import Application, ComplexModel, Integer32, Service, Unicode, rpc  # noqa: E402
 from spyne.protocol.soap import Soap11  # noqa: E402
 
 GENERAL_FAILURE = "The server had a problem. Nothing was lost; it will try again at the next run."
 
 #: Key in the WSGI environment under which `wsgi.py` hands over the envelope that it has already parsed and checked.
 ENVELOPE_KEY = "qbwc_bridge.envelope"
+#: And the address that the call came from.
+ADDRESS_KEY = "qbwc_bridge.address"
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SECRET = frozenset({"strPassword", "strHCPResponse", "response", "ticket", "wcTicket"})
@@ -108,13 +110,15 @@ def _method(operation: Operation, handler: Callable[..., Any]) -> Any:
     """Make spyne's method. All parameters are texts, so a version number that is no number is not a fault."""
     returns_strings = operation.result == STRINGS
 
-    def method(*values: Any) -> Any:
+    def method(ctx: Any, *values: Any) -> Any:
+        if operation.name == "authenticate":
+            values = (*values, ctx.transport.req_env.get(ADDRESS_KEY))
         answer = handler(*values)
         return _ARRAY_OF_STRING(string=answer) if returns_strings else answer
 
     method.__name__ = operation.name
     names = _PARAMETER_NAMES[operation.name]
-    decorate = srpc(
+    decorate = rpc(
         *[_TEXT] * len(names),
         _args=names,
         _returns=_RESULT_TYPES[operation.result],
@@ -135,7 +139,7 @@ def _guard(
         try:
             return check(call(*texts))
         except Exception as error:  # noqa: BLE001  whatever it was, the Web Connector needs a legal answer
-            secrets = [text for parameter, text in zip(names, texts, strict=True) if parameter in _SECRET]
+            secrets = [text for parameter, text in zip(names, texts, strict=False) if parameter in _SECRET]
             _log.error("soap_handler_failed", method=name, failure=describe_failure(error, secrets))
             return fallback
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -16,9 +16,11 @@ from xml.sax.saxutils import escape
 
 import structlog
 
+from qbwc_bridge.client_address import Network, client_address
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
+from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
-from qbwc_bridge.soap import ENVELOPE_KEY, build_application, describe_failure
+from qbwc_bridge.soap import ADDRESS_KEY, ENVELOPE_KEY, build_application, describe_failure
 from qbwc_bridge.wsdl import build_wsdl
 
 # After soap, which makes spyne importable on Python 3.12 and later.
@@ -28,6 +30,7 @@ ENDPOINT = "/qbwc"
 SUPPORT = "/support/"
 HEALTH = "/healthz"
 BODY_BYTES_MAX = 16 << 20
+HSTS = "max-age=31536000"
 
 _CHUNK = 1 << 16
 _DISCARDED_BYTES_MAX = 64 << 20
@@ -49,21 +52,25 @@ def build_wsgi(
     public_url: str,
     body_bytes_max: int = BODY_BYTES_MAX,
     support_page: Callable[[str], str | None],
+    trusted_proxies: Sequence[Network] = (),
 ) -> WSGIApplication:
     """Give the WSGI application for `service`.
 
     `public_url` is the address stated in the WSDL, with or without `/qbwc` at its end; when it is empty, the host
-    that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company.
+    that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company. What
+    `trusted_proxies` say of a client's address is believed.
     """
     silence_spyne()
     rpc = WsgiApplication(build_application(service), max_content_length=body_bytes_max)
+    readers = BodyReaders()
+    hsts = [("Strict-Transport-Security", HSTS)] if public_url.startswith("https:") else []
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = str(environ.get("REQUEST_METHOD", "GET")).upper()
         path = _path(environ)
         reading = method in ("GET", "HEAD")
         if path == ENDPOINT and method == "POST":
-            reply = _call(rpc, environ, body_bytes_max)
+            reply = _call(rpc, environ, body_bytes_max, readers, client_address(environ, trusted_proxies))
         elif path == ENDPOINT and reading:
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
@@ -80,6 +87,10 @@ def build_wsgi(
                 ("Content-Length", str(len(body))),
                 ("Cache-Control", "no-store"),
                 ("X-Content-Type-Options", "nosniff"),
+                ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+                ("Referrer-Policy", "no-referrer"),
+                ("Server", "qbd"),  # otherwise granian names itself
+                *hsts,
             ],
         )
         return [b"" if method == "HEAD" else body]
@@ -104,15 +115,26 @@ def fault(reason: str, code: str) -> Reply:
     return "500 Internal Server Error", _XML, body.encode()
 
 
-def _call(rpc: Any, environ: WSGIEnvironment, body_bytes_max: int) -> Reply:
+def _call(rpc: Any, environ: WSGIEnvironment, body_bytes_max: int, readers: BodyReaders, address: str) -> Reply:
     try:
-        body = _read_body(environ, body_bytes_max)
+        with readers.one_more(address):
+            body = _read_body(environ, body_bytes_max)
         envelope = read_envelope(body, str(environ.get("CONTENT_TYPE", "")))
     except Refusal as refusal:
         _log.warning("soap_request_refused", reason=refusal.reason)
         return fault(refusal.reason, refusal.code)
+    except TooManySlowBodiesError:
+        _log.warning("soap_request_refused", reason="too many unfinished requests of one address")
+        return fault("Too many unfinished requests come from this address.", "Server")
     # spyne sees the parsed envelope only, and a content type that it cannot stumble over.
-    checked = {**environ, ENVELOPE_KEY: envelope, "CONTENT_TYPE": _XML, "CONTENT_LENGTH": "0", "QUERY_STRING": ""}
+    checked = {
+        **environ,
+        ENVELOPE_KEY: envelope,
+        ADDRESS_KEY: address,
+        "CONTENT_TYPE": _XML,
+        "CONTENT_LENGTH": "0",
+        "QUERY_STRING": "",
+    }
     statuses: list[str] = []
     try:
         answer = b"".join(rpc(checked, lambda status, _headers, _info=None: statuses.append(status)))

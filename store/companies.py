@@ -30,11 +30,6 @@ def lock_company(session: Session, company_id: str) -> Company | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def company_by_username(session: Session, username: str) -> Company | None:
-    """Find the company whose Web Connector signs in with this name."""
-    return session.scalar(select(Company).where(Company.username == username))
-
-
 def signs_in(owner: Company | None, password: str, *, now: datetime) -> bool:
     """Say whether the password is this company's, or the one before it within its grace time.
 

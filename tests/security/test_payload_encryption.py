@@ -25,10 +25,10 @@ from temporalio.worker import Replayer, Worker
 from activities.exports import ExportActivities
 from ops import wiring
 from ops.payload_codec import ENCODING, EncryptionCodec, PayloadLockedError, data_converter
-from ops.payload_keys import new_payload_key, read_payload_keys
 from ops.settings import Settings, load_settings
 from store import queue
 from store.engine import Database
+from store.key_ring import new_key, read_key_ring
 from tests.replay.test_replay import HISTORIES
 from tests.support import stores
 from tests.workflow.test_export_workflow import Exporting, succeed
@@ -36,9 +36,9 @@ from workflows import contracts
 from workflows.contracts import ExportState
 from workflows.export import QuickBooksExport
 
-NEW = new_payload_key("new", lambda count: b"n" * count)
-OLD = new_payload_key("old", lambda count: b"o" * count)
-OTHER_NEW = new_payload_key("new", lambda count: b"x" * count)
+NEW = new_key("new", lambda count: b"n" * count)
+OLD = new_key("old", lambda count: b"o" * count)
+OTHER_NEW = new_key("new", lambda count: b"x" * count)
 IN_CLEAR = ("Cafe Rio Foods", "1850.00", "2062.50", "Linehaul Dallas", "C5-1417118624")
 """A name, amounts, a text and a TxnID of the exported document."""
 
@@ -194,14 +194,14 @@ async def test_a_missing_key_makes_the_export_wait_and_says_why(
 
 async def failed_task(handle: WorkflowHandle[Any, Any], client: Client) -> str:
     """Wait for the failure of a workflow task, by the server's own waiting; gives what it says."""
-    codec = data_converter(read_payload_keys(f"{NEW},{OLD}"))
+    codec = data_converter(read_key_ring(f"{NEW},{OLD}"))
     async for event in handle.fetch_history_events(wait_new_event=True):
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failure = event.workflow_task_failed_event_attributes.failure
             try:
                 return str(await codec.decode_failure(failure))
             except PayloadLockedError:
-                other = data_converter(read_payload_keys(OTHER_NEW))
+                other = data_converter(read_key_ring(OTHER_NEW))
                 return str(await other.decode_failure(failure))
     raise AssertionError("the history ended")
 
@@ -225,7 +225,7 @@ async def test_saved_histories_replay_through_the_codec(path: Path) -> None:
 
     replayer = Replayer(
         workflows=[QuickBooksExport, QuickBooksListSync, WebhookDelivery],
-        data_converter=data_converter(read_payload_keys(NEW)),
+        data_converter=data_converter(read_key_ring(NEW)),
     )
     await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
 
@@ -237,13 +237,13 @@ async def test_an_encrypted_history_replays(sealed: Sealed) -> None:
         await succeed(sealed, handle, document)
         await handle.result()
     history = await handle.fetch_history()
-    replayer = Replayer(workflows=[QuickBooksExport], data_converter=data_converter(read_payload_keys(f"{OLD},{NEW}")))
+    replayer = Replayer(workflows=[QuickBooksExport], data_converter=data_converter(read_key_ring(f"{OLD},{NEW}")))
     await replayer.replay_workflow(history)
 
 
 async def test_a_payload_is_no_good_in_another_workflow() -> None:
     """Who can write to Temporal's database cannot put one company's document into another's export."""
-    keys = read_payload_keys(NEW)
+    keys = read_key_ring(NEW)
     ours = EncryptionCodec(keys).with_context(WorkflowSerializationContext(namespace="default", workflow_id="export/a"))
     theirs = EncryptionCodec(keys).with_context(
         WorkflowSerializationContext(namespace="default", workflow_id="export/b")
@@ -261,7 +261,7 @@ async def test_a_payload_is_no_good_in_another_workflow() -> None:
 
 
 async def test_every_payload_has_a_nonce_of_its_own_and_any_change_is_noticed() -> None:
-    codec = EncryptionCodec(read_payload_keys(NEW))
+    codec = EncryptionCodec(read_key_ring(NEW))
     plain = Payload(metadata={"encoding": b"json/plain"}, data=b"1")
     sealed = await codec.encode([plain] * 50)
     assert len({one.data[:12] for one in sealed}) == 50

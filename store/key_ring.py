@@ -1,4 +1,4 @@
-"""The keys of payload encryption: reading the setting, making a new one."""
+"""The keys that encrypt what is stored: reading the setting, making a new one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 KEY_BYTES = 32
 """AES-256."""
-_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,20}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayloadKeys:
+class KeyRing:
     """Keys by id. With none, nothing is encrypted, and nothing encrypted can be read."""
 
     current: str | None = None
@@ -22,7 +22,7 @@ class PayloadKeys:
     by_id: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def read_payload_keys(text: str) -> PayloadKeys:
+def read_key_ring(text: str) -> KeyRing:
     """Read `id:base64,id:base64`; the first encrypts, all decrypt. Raises `ValueError`, whose text holds no key."""
     by_id: dict[str, bytes] = {}
     for number, part in enumerate(filter(None, (one.strip() for one in text.split(","))), 1):
@@ -32,13 +32,13 @@ def read_payload_keys(text: str) -> PayloadKeys:
         if key_id in by_id:
             raise ValueError(f"the id {key_id} stands there twice; each key needs its own")
         by_id[key_id] = _key(key_id, encoded)
-    return PayloadKeys(current=next(iter(by_id), None), by_id=by_id)
+    return KeyRing(current=next(iter(by_id), None), by_id=by_id)
 
 
-def new_payload_key(key_id: str, randomness: Callable[[int], bytes]) -> str:
+def new_key(key_id: str, randomness: Callable[[int], bytes]) -> str:
     """Make an entry of the setting. Raises `ValueError` when the id cannot be one."""
     if not _ID.fullmatch(key_id):
-        raise ValueError("a key's id has 1 to 32 characters A-Z a-z 0-9 _ -")
+        raise ValueError("a key's id has 1 to 20 characters A-Z a-z 0-9 _ -")
     return f"{key_id}:{base64.b64encode(randomness(KEY_BYTES)).decode('ascii')}"
 
 
