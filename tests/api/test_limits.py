@@ -82,6 +82,7 @@ async def test_connections_without_a_whole_header_are_closed(world: World) -> No
     """Silent ones and slow ones alike, also after a first request; headers have a size limit; no banner is shown."""
     config = server_config(world.app, load_settings({}), port=0, host="127.0.0.1", lifespan="off")
     config.http = Hasty
+    config.timeout_keep_alive = 1
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
