@@ -22,7 +22,7 @@ _TRANSLATED = tuple(
         *("fec0::/10", "3fff::/20", "5f00::/16"),
     )
 )
-"""What Python calls global and no public service has: addresses that stand for others, old private ones, reserved ones."""
+"""What Python calls global and no public service has: what stands for others, was private once, or is reserved."""
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host; raises OSError when it has none."""

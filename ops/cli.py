@@ -128,6 +128,18 @@ def test(context: typer.Context) -> None:
     raise typer.Exit(run_tests(context.args))
 
 
+@app.command()
+def audit() -> None:
+    """Ask for known vulnerabilities of the pinned requirements; exit code 1 when there is one."""
+    from ops.audit import run_audit  # noqa: PLC0415
+    from ops.stack import PROJECT  # noqa: PLC0415
+
+    verdict = run_audit(PROJECT)
+    for line in verdict.lines:
+        typer.echo(line, err=bool(verdict.code))
+    raise typer.Exit(verdict.code)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def chaos(context: typer.Context) -> None:
     """Kill and disturb a stack of its own by seed, and check the promise: --seeds N|FROM:TO, --jobs N, --help."""
