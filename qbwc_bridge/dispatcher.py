@@ -26,7 +26,7 @@ from store import outbox, queue, secrets, sign_ins, webhooks
 from store.companies import (
     company,
     lock_company,
-    record_incident,
+    record_incident_once,
     signs_in,
 )
 from store.engine import Database
@@ -144,7 +144,10 @@ class Dispatcher:
             wc = queue.wc_session(session, secrets.fingerprint(ticket))
             if wc is None:
                 text = "An answer came with a ticket that was never given out, or was forgotten. It was not used."
-                record_incident(session, company_id=None, at=now, code="unknown_ticket", text=text)
+                # Once in a while only: anybody can send such answers, and each row would be a gift to a flooder.
+                record_incident_once(
+                    session, company_id=None, at=now, code="unknown_ticket", text=text, within=timedelta(hours=1)
+                )
                 return -1
             owner = _company_of(session, wc)
             wc.last_call_at = now

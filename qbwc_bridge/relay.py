@@ -24,7 +24,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from store import exports, outbox, queue
+from store import exports, outbox, queue, sign_ins
 from store.engine import Database
 from store.tables import OutboxSignal
 from workflows import contracts
@@ -192,6 +192,7 @@ class Relay:
         if self._swept_at is not None and now - self._swept_at < SWEEP_EVERY:
             return
         self._swept_at = now
+        sign_ins.forget_old(session, now=now)
         closed = queue.close_abandoned(session, silent_since=now - self._abandon_after, last_error=ABANDONED_TEXT)
         if closed:
             log.info("abandoned sessions were closed", sessions=closed)

@@ -75,7 +75,7 @@ def record_incident(session: Session, *, company_id: str | None, at: datetime, c
 
 
 def record_incident_once(
-    session: Session, *, company_id: str, at: datetime, code: str, text: str, within: timedelta
+    session: Session, *, company_id: str | None, at: datetime, code: str, text: str, within: timedelta
 ) -> None:
     """Keep a sentence unless the same one was kept lately: what repeats at every session would bury the rest."""
     query = select(Incident.id).where(
