@@ -91,3 +91,42 @@ def test_wrong_keys_are_one_line_without_the_key(text: str) -> None:
     assert text.partition(":")[2][:6] not in str(told.value) or not text.partition(":")[2]
     assert len(str(told.value).splitlines()) == 1
     assert OLD.partition(":")[2] not in repr(load_settings({"QBD_PAYLOAD_KEYS": OLD}))
+
+
+async def test_a_sealed_secret_signs_the_messages(world: World) -> None:
+    """The worker opens it for each try; without its key the message waits and says so."""
+    from temporalio.testing import ActivityEnvironment
+
+    from activities.webhooks import WebhookActivities
+    from store import webhooks
+    from tests.api.conftest import NOW
+    from tests.support.receiver import receiving
+    from workflows.webhook_contracts import DeliveryInput
+
+    await world.connect()
+    box = SecretBox(read_key_ring(OLD))
+    secret = new_secret(b"s" * SECRET_BYTES)
+    with receiving() as receiver:
+        with world.database.transaction() as session:
+            row = Webhook(
+                id="wh_1", company_id="acme", url=receiver.url, events=["export.sent"], created_at=NOW, updated_at=NOW,
+                secret=box.seal(secret, secret_place("wh_1")),
+            )  # fmt: skip
+            session.add(row)
+            session.flush()
+            webhooks.tell(session, "acme", "export.sent", {"x": 1}, at=NOW, key="k")
+            session.flush()
+            [message] = webhooks.unstarted(session, now=NOW, limit=5)
+        deliver = DeliveryInput(delivery_id=message.id)
+        locked = WebhookActivities(world.database, clock=lambda: NOW, allow_private=True)
+        with pytest.raises(SecretLockedError, match="QBD_PAYLOAD_KEYS"):
+            await ActivityEnvironment().run(locked.deliver, deliver)
+        assert not receiver.got
+        able = WebhookActivities(world.database, clock=lambda: NOW, allow_private=True, secret_box=box)
+        await ActivityEnvironment().run(able.deliver, deliver)
+        [(_, headers, body)] = receiver.got
+    from activities.webhook_signing import signed_headers
+
+    assert (
+        headers["webhook-signature"] == signed_headers(message.id, body, at=NOW, secrets=[secret])["webhook-signature"]
+    )
