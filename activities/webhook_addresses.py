@@ -15,8 +15,14 @@ from urllib.parse import urlsplit
 
 URL_LENGTH_MAX = 2000
 LOCAL = ("localhost", "127.0.0.1", "::1")
-_TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-"""IPv6 addresses that stand for IPv4 ones behind a gateway."""
+_TRANSLATED = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "192.88.99.0/24"),
+        *("fec0::/10", "3fff::/20", "5f00::/16"),
+    )
+)
+"""What Python calls global and no public service has: what stands for others, was private once, or is reserved."""
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host; raises OSError when it has none."""
@@ -82,10 +88,9 @@ def _require_public(addresses: Sequence[str], *, allow_private: bool) -> None:
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif any(address in network for network in _TRANSLATED):
-            return False
+        address = address.ipv4_mapped or address
+    if any(address in network for network in _TRANSLATED):
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -19,6 +19,7 @@ from activities.webhook_addresses import AddressRefusedError, Lookup, Target, re
 from activities.webhook_signing import signed_headers
 from store import webhooks
 from store.engine import Database, after_commit
+from store.secret_box import NO_KEYS, SecretBox
 from store.webhook_tables import Webhook, WebhookDelivery
 from telemetry.instruments import WorkerMetrics
 from workflows import webhook_contracts as contracts
@@ -65,12 +66,14 @@ class WebhookActivities:
         allow_private: bool = False,
         lookup: Lookup = system_lookup,
         metrics: WorkerMetrics | None = None,
+        secret_box: SecretBox = NO_KEYS,
     ) -> None:
         """`allow_private` lets messages go to private addresses: for development only."""
         self._database = database
         self._clock = clock
         self._allow_private = allow_private
         self._lookup = lookup
+        self._secret_box = secret_box
         self._tls = httpx.create_ssl_context()
         self._metrics = metrics or WorkerMetrics(CollectorRegistry())
 
@@ -116,9 +119,10 @@ class WebhookActivities:
                 row.finished_at = now
                 self._told(session, row)
                 return None
-            secrets = [owner.secret]
+            stored = [owner.secret]
             if owner.previous_secret is not None and (owner.previous_until or now) > now:
-                secrets.append(owner.previous_secret)
+                stored.append(owner.previous_secret)
+            secrets = [self._secret_box.open(one, webhooks.secret_place(owner.id)) for one in stored]
             body = json.dumps(row.payload, separators=(",", ":")).encode()
             return _Message(url=owner.url, body=body, secrets=secrets)
 

@@ -105,6 +105,14 @@ def worker() -> None:
 
 
 @app.command()
+def codec() -> None:
+    """Run only the codec server: it shows staff in the Temporal UI and CLI what QBD_PAYLOAD_KEYS encrypted."""
+    from ops.services import run_codec  # noqa: PLC0415
+
+    run_codec(_settings())
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to this program's version; changes nothing when it is."""
     from ops.database import migrate as migrate_database  # noqa: PLC0415
@@ -156,6 +164,18 @@ def test(context: typer.Context) -> None:
     from ops.checks import run_tests  # noqa: PLC0415
 
     raise typer.Exit(run_tests(context.args))
+
+
+@app.command()
+def audit() -> None:
+    """Ask for known vulnerabilities of the pinned requirements; exit code 1 when there is one."""
+    from ops.audit import run_audit  # noqa: PLC0415
+    from ops.stack import PROJECT  # noqa: PLC0415
+
+    verdict = run_audit(PROJECT)
+    for line in verdict.lines:
+        typer.echo(line, err=bool(verdict.code))
+    raise typer.Exit(verdict.code)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
@@ -295,3 +315,26 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, from `
 
     revoke_key(_settings(), key_id)
     typer.echo(f"Key {key_id} is revoked.")
+
+
+@keys.command("payload")
+def keys_payload(
+    key_id: Annotated[str, typer.Argument(help="A name for it that was not used before, such as the month.")],
+) -> None:
+    """Make a key of payload encryption and show it: put it first in QBD_PAYLOAD_KEYS, and keep the others behind it."""
+    import secrets  # noqa: PLC0415
+
+    from store.key_ring import new_key  # noqa: PLC0415
+
+    try:
+        typer.echo(new_key(key_id, secrets.token_bytes))
+    except ValueError as error:
+        raise ProblemError(f"{key_id!r} cannot be used: {error}.") from error
+
+
+@keys.command("reseal")
+def keys_reseal() -> None:
+    """Encrypt what the database holds of secrets under the first key of QBD_PAYLOAD_KEYS, before an older key goes."""
+    from ops.keys import reseal_secrets  # noqa: PLC0415
+
+    typer.echo(f"{reseal_secrets(_settings())} secrets of webhooks were encrypted anew.")

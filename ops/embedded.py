@@ -32,10 +32,14 @@ def temporal_binary() -> str:
     return found
 
 
-def server_command(*, port: int, database_file: Path, ui_port: int | None) -> list[str]:
-    """Give the command line of the server; without a UI port it runs headless."""
+def server_command(
+    *, port: int, database_file: Path, ui_port: int | None, codec_endpoint: str | None = None
+) -> list[str]:
+    """Give the command line of the server; without a UI port it runs headless. The UI decodes at `codec_endpoint`."""
     command = [temporal_binary(), "server", "start-dev", "--ip", HOST, "--port", str(port), "--namespace", NAMESPACE]
     command += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port)]
+    if ui_port is not None and codec_endpoint is not None:
+        command += ["--ui-codec-endpoint", codec_endpoint]
     # The default journal of the file database is half as fast (temporal.md 20).
     command += ["--db-filename", str(database_file)]
     command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]

@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from sqlalchemy import select
+
 from ops.database import open_database
 from ops.problems import ProblemError
 from ops.settings import Settings
 from store import companies
 from store.engine import Database
+from store.secret_box import SecretBox
 from store.secrets import fingerprint, new_api_key
 from store.tables import ApiKey
+from store.webhook_tables import Webhook
+from store.webhooks import secret_place
 
 NAME_MAX = 100
 ADMIN = "admin"
@@ -100,3 +105,24 @@ def _state(key: ApiKey, now: datetime) -> str:
     if key.expires_at is None:
         return "active"
     return f"{'until' if key.expires_at > now else 'ran out'} {key.expires_at:%Y-%m-%d}"
+
+
+def reseal_secrets(settings: Settings) -> int:
+    """Encrypt the webhooks' secrets under the first key of QBD_PAYLOAD_KEYS; gives how many were changed.
+
+    Raises `ProblemError` without a key, `SecretLockedError` when one is under a key that the setting lacks.
+    """
+    ring = settings.payload_key_ring
+    if ring.current is None:
+        raise ProblemError("QBD_PAYLOAD_KEYS is not set; make a key with: ./qbd keys payload ID")
+    box = SecretBox(ring)
+    changed = 0
+    with checked_database(settings) as database, database.transaction() as session:
+        for row in session.scalars(select(Webhook).with_for_update()):
+            place = secret_place(row.id)
+            for name in ("secret", "previous_secret"):
+                stored = getattr(row, name)
+                if stored is not None and box.needs_sealing(stored):
+                    setattr(row, name, box.seal(box.open(stored, place), place))
+                    changed += 1
+    return changed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,10 +36,8 @@ def run_bridge(settings: Settings, *, factory: str = BRIDGE_FACTORY) -> int:
 
 def run_api(settings: Settings, around: Surroundings | None = None) -> None:
     """Serve the HTTP API until a signal comes."""
-    import uvicorn  # noqa: PLC0415
-
     from ops import wiring  # noqa: PLC0415
-    from ops.draining import DrainingServer, NotReadyWhileDraining  # noqa: PLC0415
+    from ops.http_server import serve  # noqa: PLC0415
     from ops.observing import process_tracing  # noqa: PLC0415
 
     around = around or wiring.Surroundings()
@@ -48,32 +45,30 @@ def run_api(settings: Settings, around: Surroundings | None = None) -> None:
     database = open_database(settings, passing=around.passing)
     tracing = process_tracing("qbd-api")
     require_free(settings.api_port, env_name("api_port"))
-    app = NotReadyWhileDraining(wiring.api_app(settings, database, clock=around.clock, tracing=tracing))
-    server = DrainingServer(
-        uvicorn.Config(
-            app,
-            host=ANY,
-            port=settings.api_port,
-            log_config=None,
-            access_log=False,  # addresses name companies and documents
-            server_header=False,
-        ),
-        drain_s=settings.drain_s,
-    )
-    app.server = server
-
-    async def work() -> None:
-        await server.serve()
-        await settle()
-
-    # uvicorn raises the signal that stopped it once more when it is done; without these the process would die of it
-    # before it came to rest.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
     try:
-        asyncio.run(work())
+        app = wiring.api_app(settings, database, clock=around.clock, tracing=tracing)
+        serve(app, settings, port=settings.api_port)
     finally:
         tracing.stop()
+        database.close()
+
+
+def run_codec(settings: Settings) -> None:
+    """Serve the Temporal UI and CLI, which ask for payloads in clear, until a signal comes."""
+    from ops import wiring  # noqa: PLC0415
+    from ops.codec_server import build_codec_app  # noqa: PLC0415
+    from ops.http_server import serve  # noqa: PLC0415
+    from ops.worker_process import now  # noqa: PLC0415
+
+    configure_logging(settings.log_level)
+    database = open_database(settings)
+    require_free(settings.codec_port, env_name("codec_port"))
+    app = build_codec_app(
+        database, settings.payload_key_ring, ui_origin=wiring.origin_of(settings.temporal_ui), clock=now
+    )
+    try:
+        serve(app, settings, port=settings.codec_port)
+    finally:
         database.close()
 
 
@@ -82,6 +77,7 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     from ops import wiring  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, require_metrics_port, serve_metrics  # noqa: PLC0415
     from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
+    from store.secret_box import SecretBox  # noqa: PLC0415
     from telemetry.collectors import ScrapedCollector  # noqa: PLC0415
     from telemetry.instruments import WorkerMetrics  # noqa: PLC0415
 
@@ -109,6 +105,7 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
                 webhook_allow_private=settings.webhook_allow_private,
                 metrics=metrics,
                 tracing=tracing,
+                secret_box=SecretBox(settings.payload_key_ring),
             )
         except MissingSearchAttributesError as error:
             raise ProblemError(str(error)) from error

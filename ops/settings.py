@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ops.problems import SettingsError
+from store.key_ring import KeyRing, read_key_ring
 
 PREFIX = "QBD_"
 TEST_PREFIX = "QBD_TEST_"
@@ -20,11 +22,20 @@ TEST_PREFIX = "QBD_TEST_"
 LOCAL_HOST = "localhost"
 SECRET_KEY_MIN = 32
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 FILE_SUFFIX = "_FILE"
 """A secret may stand in a file that `NAME_FILE` names, as containers hand them over."""
 SECRET_BYTES_MAX = 100_000
-_HIDDEN = ("database_url", "secret_key")
-_PORT_FIELDS = ("soap_port", "api_port", "metrics_port", "bridge_metrics_port", "temporal_port", "temporal_ui_port")
+_HIDDEN = ("database_url", "secret_key", "payload_keys")
+_PORT_FIELDS = (
+    "soap_port",
+    "api_port",
+    "metrics_port",
+    "bridge_metrics_port",
+    "temporal_port",
+    "temporal_ui_port",
+    "codec_port",
+)
 
 
 class SettingRow(NamedTuple):
@@ -78,6 +89,13 @@ class Settings(BaseSettings):
         description="where the Web Connector finds the bridge, https unless localhost; default: `http://localhost:<port>`",
     )
     secret_key: SecretStr | None = Field(None, description="signs console links; at least 32 random characters")
+    payload_keys: SecretStr | None = Field(
+        None,
+        description="keys that encrypt what Temporal stores, `id:base64,...`: the first encrypts, all decrypt",
+    )
+    codec_port: int = Field(
+        8084, ge=1, le=65535, description="port of `qbd codec`, which decrypts payloads for the Temporal UI and CLI"
+    )
     batch_size: int = Field(20, ge=1, le=500, description="most exports in one message set")
     batch_bytes: int = Field(500_000, ge=10_000, le=5_000_000, description="most bytes of one message set")
     session_budget_s: int = Field(240, ge=10, le=3600, description="seconds that one Web Connector session may work")
@@ -96,6 +114,10 @@ class Settings(BaseSettings):
     )
     rate_limit_per_minute: int = Field(
         6000, ge=0, le=1_000_000, description="requests that one API key may send in a minute; 0 for any number"
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="addresses or networks of proxies, with commas: their `X-Forwarded-For` and `-Proto` are believed",
     )
     webhook_allow_private: bool = Field(
         False, description="`true` lets webhooks lead to private addresses and http://localhost; for development only"
@@ -168,6 +190,19 @@ class Settings(BaseSettings):
             raise ValueError(f"must have at least {SECRET_KEY_MIN} characters")
         return value
 
+    @field_validator("payload_keys")
+    @classmethod
+    def _readable_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            read_key_ring(value.get_secret_value())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        read_networks(value)
+        return value
+
     @model_validator(mode="after")
     def _one_process_per_port(self) -> Settings:
         seen: dict[int, str] = {}
@@ -186,6 +221,16 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'qbd.sqlite3'}"
+
+    @property
+    def payload_key_ring(self) -> KeyRing:
+        """Give the keys of payload encryption; none when the setting is empty."""
+        return read_key_ring(self.payload_keys.get_secret_value() if self.payload_keys else "")
+
+    @property
+    def proxy_networks(self) -> list[Network]:
+        """Give the proxies whose word about a client's address counts."""
+        return read_networks(self.trusted_proxies)
 
     @property
     def app_origin(self) -> str:
@@ -207,6 +252,17 @@ class Settings(BaseSettings):
             if value not in (None, ""):
                 values[env_name(field)] = str(value.absolute() if isinstance(value, Path) else value)
         return values
+
+
+def read_networks(text: str) -> list[Network]:
+    """Read addresses and networks with commas between; raises `ValueError`."""
+    networks: list[Network] = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        try:
+            networks.append(ipaddress.ip_network(part))
+        except ValueError:
+            raise ValueError(f"must hold addresses or networks such as 10.0.0.0/8; {part!r} is neither") from None
+    return networks
 
 
 def env_name(field: str) -> str:

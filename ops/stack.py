@@ -51,6 +51,11 @@ def temporal_address(settings: Settings) -> str:
     return f"{embedded.HOST}:{settings.temporal_port}"
 
 
+def codec_address(settings: Settings) -> str:
+    """Give the address at which a browser on this machine finds the codec server."""
+    return f"http://localhost:{settings.codec_port}"
+
+
 def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool = True) -> list[list[Part]]:
     """List the processes in waves: Temporal (if it is ours), then worker, bridge and API together."""
     environment = child_environment(settings, environ)
@@ -65,6 +70,7 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
                         port=settings.temporal_port,
                         database_file=settings.data_dir.absolute() / "temporal.sqlite3",
                         ui_port=settings.temporal_ui_port if with_ui else None,
+                        codec_endpoint=codec_address(settings) if settings.payload_keys else None,
                     ),
                     environment=environment,
                     ready=functools.partial(embedded.server_ready, address),
@@ -72,11 +78,13 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
                 )
             ]
         )
-    services = (
+    services = [
         ("worker", f"http://127.0.0.1:{settings.metrics_port}/metrics"),
         ("bridge", f"http://127.0.0.1:{settings.soap_port}/healthz"),
         ("api", f"http://127.0.0.1:{settings.api_port}/healthz"),
-    )
+    ]
+    if settings.payload_keys and with_ui:
+        services.append(("codec", f"http://127.0.0.1:{settings.codec_port}/healthz"))
     waves.append(
         [
             Part(
@@ -103,6 +111,8 @@ async def answers(url: str) -> bool:
 def stack_ports(settings: Settings, environ: Mapping[str, str], *, with_ui: bool = True) -> dict[str, int]:
     """Give the ports that the stack needs, by the name of their setting."""
     fields = ["soap_port", "api_port", "metrics_port", "bridge_metrics_port"]
+    if settings.payload_keys and with_ui:
+        fields.append("codec_port")
     if not has_own_temporal(environ):
         fields += ["temporal_port"] + (["temporal_ui_port"] if with_ui else [])
     return {env_name(field): port for field in fields if (port := getattr(settings, field))}
@@ -155,11 +165,14 @@ def addresses(settings: Settings, environ: Mapping[str, str]) -> Sequence[str]:
     """Say where everything is."""
     own = has_own_temporal(environ)
     chosen = environ.get("TEMPORAL_ADDRESS") or "as its profile says"
-    return (
+    lines = [
         f"SOAP (Web Connector)  {settings.app_origin}",
         f"API                   http://localhost:{settings.api_port}/openapi.json",
         f"Temporal              {chosen}" if own else f"Temporal UI           {settings.temporal_ui}",
-    )
+    ]
+    if settings.payload_keys:
+        lines.append(f"Codec server          {codec_address(settings)} (sign in there to see payloads in the UI)")
+    return lines
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> bool:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
@@ -21,12 +20,14 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ops.database import open_database
 from ops.logs import configure_logging
+from ops.payload_codec import data_converter
 from ops.ports import LOOPBACK
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
 from ops.temporal_tracing import temporal_interceptors
 from ops.worker_process import new_id, now
 from store.engine import Database, Passing, go_on
+from store.secret_box import SecretBox
 from telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def connect_temporal(
         config["interceptors"] = temporal_interceptors(tracing)
 
     async def connect() -> Client:
-        return await Client.connect(target, data_converter=pydantic_data_converter, **config)
+        return await Client.connect(target, data_converter=data_converter(settings.payload_key_ring), **config)
 
     if not patience_s:
         return await connect()
@@ -173,6 +174,7 @@ def bridge_wsgi(
         support_page=lambda _company: SUPPORT_TEXT,
         is_ready=database.answers,
         observer=CallObserver(metrics, tracing),
+        trusted_proxies=settings.proxy_networks,
     )
 
 
@@ -201,6 +203,8 @@ def api_app(
             password_grace_minutes=settings.password_grace_minutes,
             rate_limit_per_minute=settings.rate_limit_per_minute,
             webhook_allow_private=settings.webhook_allow_private,
+            secret_box=SecretBox(settings.payload_key_ring),
+            is_public_https=settings.app_origin.startswith("https:"),
         )
     )
 
@@ -245,6 +249,12 @@ def workflow_links(settings: Settings, namespace: str) -> Callable[[str, str | N
         return f"{address}/{quote(run_id, safe='')}/history" if run_id else address
 
     return link
+
+
+def origin_of(address: str) -> str:
+    """Give scheme, host and port of a web address, as browsers name where a page comes from."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def temporal_namespace(environ: Mapping[str, str] | None = None) -> str:

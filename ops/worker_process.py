@@ -21,6 +21,7 @@ from activities.syncs import SyncActivities
 from activities.webhook_starter import WebhookStarter
 from activities.webhooks import WebhookActivities
 from store.engine import Database
+from store.secret_box import NO_KEYS, SecretBox
 from telemetry.instruments import WorkerMetrics
 from telemetry.tracing import Tracing
 from workflows import search_attributes, webhook_contracts
@@ -84,11 +85,14 @@ def build_webhook_worker(
     database: Database,
     *,
     allow_private: bool,
+    secret_box: SecretBox = NO_KEYS,
     task_queue: str = webhook_contracts.TASK_QUEUE,
     metrics: WorkerMetrics | None = None,
 ) -> Worker:
     """Wire the worker of webhook messages; it has a queue and slots of its own, so exports never wait for receivers."""
-    activities = WebhookActivities(database, clock=now, allow_private=allow_private, metrics=metrics)
+    activities = WebhookActivities(
+        database, clock=now, allow_private=allow_private, secret_box=secret_box, metrics=metrics
+    )
     return Worker(
         client,
         task_queue=task_queue,
@@ -128,6 +132,7 @@ async def run(
     *,
     holder: str,
     webhook_allow_private: bool,
+    secret_box: SecretBox = NO_KEYS,
     clock: Callable[[], datetime] = now,
     metrics: WorkerMetrics | None = None,
     tracing: Tracing | None = None,
@@ -141,6 +146,8 @@ async def run(
     starter = WebhookStarter(database, client, clock=clock, holder=holder)
     async with (
         build_worker(client, database, clock=clock, metrics=metrics, tracing=tracing),
-        build_webhook_worker(client, database, allow_private=webhook_allow_private, metrics=metrics),
+        build_webhook_worker(
+            client, database, allow_private=webhook_allow_private, secret_box=secret_box, metrics=metrics
+        ),
     ):
         await starter.run(stop)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import answers, recovery
+from qbwc_bridge import answers, recovery, wrong_passwords
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.list_answers import ListSyncs
@@ -24,10 +24,8 @@ from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
-from store import outbox, queue, secrets, webhooks
+from store import outbox, queue, secrets, sign_ins, webhooks
 from store.companies import (
-    company_by_username,
-    record_incident,
     record_incident_once,
     signs_in,
 )
@@ -42,8 +40,6 @@ OLDEST_CLIENT = (2, 1)
 EXPIRED = "This session is not known here any more. Nothing is lost: run the update again."
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
-SIGN_IN_REFUSED = "wrong_password"
-SIGN_IN_REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 ASKS_MAX = 2
 COUNTED_MAX = 100
 """The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
@@ -88,21 +84,29 @@ class Dispatcher:
             return "O:2.1"
         return ""
 
-    def authenticate(self, username: str, password: str) -> list[str]:
+    def authenticate(self, username: str, password: str, address: str = "") -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
-        if self._has_nothing_to_do(username, password, now):
+        if self._has_nothing_to_do(username, password, address, now):
             return ["", "none"]
         with self._database.transaction("authenticate") as session:
-            owner = company_by_username(session, username, lock=True)
+            signing_in = sign_ins.look_up(session, username, address=address, now=now)
+            owner = signing_in.company
+            company_id = owner.id if owner is not None else None
+            if signing_in.is_held:
+                # The same for a right password and a wrong one: a guesser learns nothing, and an owner is not told
+                # that the password is wrong.
+                log.info("sign-in held", known_user=owner is not None)
+                self._observe.signed_in(session, "held", company_id=company_id)
+                return ["", "busy"]
             if not signs_in(owner, password, now=now) or owner is None:
                 log.info("sign-in refused", known_user=owner is not None)
-                if owner is not None:
-                    _note_wrong_password(session, owner, now)
-                self._observe.signed_in(session, "refused", company_id=owner.id if owner is not None else None)
+                wrong_passwords.note(session, owner, address=address, now=now)
+                self._observe.signed_in(session, "refused", company_id=company_id)
                 return ["", "nvu"]
             owner.last_seen_at = now
-            if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
+            owner.last_address = address
+            if owner.problem is not None and owner.problem.get("code") in wrong_passwords.CODES:
                 owner.problem = None
             if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
                 self._observe.signed_in(session, "none", company_id=owner.id)
@@ -157,7 +161,10 @@ class Dispatcher:
         with self._called("receiveResponseXML", ticket) as (session, found):
             if found is None:
                 text = "An answer came with a ticket that was never given out, or was forgotten. It was not used."
-                record_incident(session, company_id=None, at=now, code="unknown_ticket", text=text)
+                # Once in a while only: anybody can send such answers, and each row would be a gift to a flooder.
+                record_incident_once(
+                    session, company_id=None, at=now, code="unknown_ticket", text=text, within=timedelta(hours=1)
+                )
                 return -1
             wc, owner = found
             with session.no_autoflush:  # nothing read here depends on what is not written yet
@@ -248,18 +255,18 @@ class Dispatcher:
                 yield session, found
             self._observe.moved(session, wc, before)
 
-    def _has_nothing_to_do(self, username: str, password: str, now: datetime) -> bool:
+    def _has_nothing_to_do(self, username: str, password: str, address: str, now: datetime) -> bool:
         """Say whether the right password came and nothing else is to be done than to note it: most calls end here."""
         with self._database.glance() as connection:
-            seen = self._polls.look(connection, username, now=now)
-            if seen is None or not signs_in(seen, password, now=now):
+            seen = self._polls.look(connection, username, address=address, now=now)
+            if seen is None or seen.is_held or not signs_in(seen, password, now=now):
                 return False
-            if seen.problem is not None and seen.problem.get("code") == SIGN_IN_REFUSED:
+            if seen.problem is not None and seen.problem.get("code") in wrong_passwords.CODES:
                 return False
             has_work = seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
             if has_work and not seen.paused:
                 return False
-            self._polls.note_seen(connection, seen.company_id, now=now)
+            self._polls.note_seen(connection, seen.company_id, address=address, now=now)
         self._observe.had_nothing(seen.company_id)
         return True
 
@@ -405,25 +412,6 @@ class Dispatcher:
 def _is_held(owner: Company) -> bool:
     """Say whether nothing new may leave: paused, or the books move and the new file was not met yet."""
     return owner.paused or (owner.rebind_requested_at is not None and owner.bound_company_name is not None)
-
-
-def _note_wrong_password(session: Session, owner: Company, now: datetime) -> None:
-    problem = {
-        "code": SIGN_IN_REFUSED,
-        "cause": SIGN_IN_REFUSED_TEXT,
-        "owner": "bookkeeper",
-        "next_step": "Enter the password in the Web Connector's list again; if it is lost, make a new one.",
-        "at": now.isoformat(),
-    }
-    owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
-    record_incident_once(
-        session,
-        company_id=owner.id,
-        at=now,
-        code=SIGN_IN_REFUSED,
-        text=SIGN_IN_REFUSED_TEXT,
-        within=timedelta(hours=1),
-    )
 
 
 def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:

@@ -28,7 +28,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from mapping.issues import Owner
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.pace import Pace
-from store import companies, exports, outbox, queue, webhooks
+from store import companies, exports, outbox, queue, sign_ins, webhooks
 from store.engine import Database
 from store.tables import OutboxSignal
 from telemetry.instruments import RelayMetrics
@@ -222,6 +222,7 @@ class Relay:
         if self._swept_at is not None and now - self._swept_at < SWEEP_EVERY:
             return
         self._swept_at = now
+        sign_ins.forget_old(session, now=now)
         closed = queue.close_abandoned(session, silent_since=now - self._abandon_after, last_error=ABANDONED_TEXT)
         if closed:
             self._observe.metrics.sessions.labels("abandoned").inc(closed)

@@ -14,14 +14,20 @@ from typing import TYPE_CHECKING
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 
 from qbwc_bridge.wsgi import READY
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Handlers mostly wait for the database; a thousand companies that poll each minute are under a hundred calls/s.
-THREADS = 16
+#: Handlers mostly wait for the database; a thousand companies that poll each minute are under a hundred calls/s. The
+#: rest is for clients that send slowly: granian waits for a body in a thread and has no time limit for it.
+THREADS = 64
+#: For the header of a request, and for the first one of a connection.
+HEADER_MS = 20_000
+#: Bounds the header; bodies stream through it.
+BUFFER_BYTES = 64 * 1024
 
 
 class _Draining(Granian):  # type: ignore[misc, valid-type]  # an alias of the kind of server that fits the interpreter
@@ -58,6 +64,7 @@ def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int =
         http=HTTPModes.http1,
         workers=workers,
         blocking_threads=threads,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS, max_buffer_size=BUFFER_BYTES),
         websockets=False,
         factory=True,
     )

@@ -28,7 +28,7 @@ from telemetry.tracing import Tracing
 spyne_compat.install()
 
 # spyne can only be imported after the repair above.
-from spyne import Application, ComplexModel, Integer32, MethodContext, Service, Unicode, srpc  # noqa: E402
+from spyne import Application, ComplexModel, Integer32, MethodContext, Service, Unicode, rpc  # noqa: E402
 from spyne.protocol.soap import Soap11  # noqa: E402
 from spyne.server import ServerBase  # noqa: E402
 
@@ -87,10 +87,11 @@ class SoapServer(ServerBase):  # type: ignore[misc]
 
     transport = SOAP_NAMESPACE
 
-    def answer(self, envelope: etree._Element) -> bytes:
-        """Give the reply to a checked envelope; raises `SoapFailure`."""
+    def answer(self, envelope: etree._Element, address: str) -> bytes:
+        """Give the reply to a checked envelope that came from `address`; raises `SoapFailure`."""
         initial = MethodContext(self, MethodContext.SERVER)
         initial.in_document = envelope
+        initial.udc = address
         ctx = self.generate_contexts(initial)[0]
         if not ctx.in_error:
             self.get_in_object(ctx)
@@ -138,13 +139,15 @@ def _method(operation: Operation, handler: Callable[..., Any]) -> Any:
     """Make spyne's method. All parameters are texts, so a version number that is no number is not a fault."""
     returns_strings = operation.result == STRINGS
 
-    def method(*values: Any) -> Any:
+    def method(ctx: Any, *values: Any) -> Any:
+        if operation.name == "authenticate":
+            values = (*values, ctx.udc)
         answer = handler(*values)
         return _ARRAY_OF_STRING(string=answer) if returns_strings else answer
 
     method.__name__ = operation.name
     names = _PARAMETER_NAMES[operation.name]
-    decorate = srpc(
+    decorate = rpc(
         *[_TEXT] * len(names),
         _args=names,
         _returns=_RESULT_TYPES[operation.result],
@@ -166,7 +169,7 @@ def _guarded(
 
     def handler(*values: object) -> _Answer:
         texts = ["" if value is None else str(value) for value in values]
-        parameters = dict(zip(names, texts, strict=True))
+        parameters = dict(zip(names, texts, strict=False))  # authenticate is also told the address
         with observer.call(name, parameters) as failed:
             try:
                 return check(call(*texts))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape
 
 import structlog
 
+from qbwc_bridge.client_address import Network, client_address
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
 from qbwc_bridge.observing import CallObserver
+from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.soap import SoapServer, build_server, describe_failure
 from qbwc_bridge.wsdl import build_wsdl
@@ -26,6 +28,7 @@ SUPPORT = "/support/"
 HEALTH = "/healthz"
 READY = "/readyz"
 BODY_BYTES_MAX = 16 << 20
+HSTS = "max-age=31536000"
 
 _CHUNK = 1 << 16
 _DISCARDED_BYTES_MAX = 64 << 20
@@ -49,23 +52,27 @@ def build_wsgi(
     support_page: Callable[[str], str | None],
     is_ready: Callable[[], bool] = lambda: True,
     observer: CallObserver | None = None,
+    trusted_proxies: Sequence[Network] = (),
 ) -> WSGIApplication:
     """Give the WSGI application for `service`.
 
     `is_ready` says whether calls can be served now; `/healthz` only says that the process lives.
 
     `public_url` is the address stated in the WSDL, with or without `/qbwc` at its end; when it is empty, the host
-    that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company.
+    that the client asked for is stated. `support_page` gives a company's text, or None for an unknown company. What
+    `trusted_proxies` say of a client's address is believed.
     """
     silence_spyne()
     soap = build_server(service, observer)
+    readers = BodyReaders()
+    hsts = [("Strict-Transport-Security", HSTS)] if public_url.startswith("https:") else []
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = str(environ.get("REQUEST_METHOD", "GET")).upper()
         path = _path(environ)
         reading = method in ("GET", "HEAD")
         if path == ENDPOINT and method == "POST":
-            reply = _call(soap, environ, body_bytes_max)
+            reply = _call(soap, environ, body_bytes_max, readers, client_address(environ, trusted_proxies))
         elif path == ENDPOINT and reading:
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
@@ -84,6 +91,10 @@ def build_wsgi(
                 ("Content-Length", str(len(body))),
                 ("Cache-Control", "no-store"),
                 ("X-Content-Type-Options", "nosniff"),
+                ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+                ("Referrer-Policy", "no-referrer"),
+                ("Server", "qbd"),  # otherwise granian names itself
+                *hsts,
             ],
         )
         return [b"" if method == "HEAD" else body]
@@ -108,15 +119,19 @@ def fault(reason: str, code: str) -> Reply:
     return "500 Internal Server Error", _XML, body.encode()
 
 
-def _call(soap: SoapServer, environ: WSGIEnvironment, body_bytes_max: int) -> Reply:
+def _call(soap: SoapServer, environ: WSGIEnvironment, body_bytes_max: int, readers: BodyReaders, address: str) -> Reply:
     try:
-        body = _read_body(environ, body_bytes_max)
+        with readers.one_more(address):
+            body = _read_body(environ, body_bytes_max)
         envelope = read_envelope(body, str(environ.get("CONTENT_TYPE", "")))
     except Refusal as refusal:
         _log.warning("soap_request_refused", reason=refusal.reason)
         return fault(refusal.reason, refusal.code)
+    except TooManySlowBodiesError:
+        _log.warning("soap_request_refused", reason="too many unfinished requests of one address")
+        return fault("Too many unfinished requests come from this address.", "Server")
     try:
-        return "200 OK", _XML, soap.answer(envelope)
+        return "200 OK", _XML, soap.answer(envelope, address)
     except Exception as error:  # noqa: BLE001  a traceback must never be the reply
         _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
         return fault("The server had a problem.", "Server")

@@ -30,12 +30,6 @@ def lock_company(session: Session, company_id: str | ScalarSelect[str]) -> Compa
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def company_by_username(session: Session, username: str, *, lock: bool = False) -> Company | None:
-    """Find the company whose Web Connector signs in with this name; `lock` holds it as `lock_company` does."""
-    query = select(Company).where(Company.username == username)
-    return session.scalar(query.with_for_update(key_share=True) if lock else query)
-
-
 def is_bound_elsewhere(session: Session, company_id: str, *, name: str, path: str) -> bool:
     """Say whether another connection is bound to a company file of this name at this path, both without case.
 
@@ -105,7 +99,7 @@ def record_incident(session: Session, *, company_id: str | None, at: datetime, c
 
 
 def record_incident_once(
-    session: Session, *, company_id: str, at: datetime, code: str, text: str, within: timedelta
+    session: Session, *, company_id: str | None, at: datetime, code: str, text: str, within: timedelta
 ) -> None:
     """Keep a sentence unless the same one was kept lately: what repeats at every session would bury the rest."""
     query = select(Incident.id).where(

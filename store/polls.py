@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import Connection, String, bindparam, exists, select, update
 
 from store.queue import SENT, WAITING
+from store.sign_ins import WINDOW, is_held
 from store.sync_tables import CompanySync
 from store.tables import Company, MessageSet, Request, UtcDateTime
 
@@ -34,6 +35,8 @@ class Glance:
     sync_state: str | None
     last_sync_at: datetime | None
     retry_at: datetime | None
+    is_held: bool
+    """Too many wrong passwords came: none is looked at now."""
 
 
 class Polls:
@@ -41,6 +44,7 @@ class Polls:
 
     def __init__(self) -> None:
         now = bindparam("now", type_=UtcDateTime())
+        address = bindparam("address", type_=String())
         waiting = exists().where(
             Request.company_id == Company.id, Request.state == WAITING, Request.available_at <= now
         )
@@ -60,17 +64,23 @@ class Polls:
                 CompanySync.state,
                 CompanySync.last_sync_at,
                 CompanySync.retry_at,
+                is_held(address, bindparam("failed_since", type_=UtcDateTime())),
             )
             .outerjoin(CompanySync, CompanySync.company_id == Company.id)
             .where(Company.username == bindparam("username"))
         )
-        self._seen = update(Company.__table__).where(Company.id == bindparam("company")).values(last_seen_at=now)  # type: ignore[arg-type]
+        self._seen = (
+            update(Company.__table__)  # type: ignore[arg-type]
+            .where(Company.id == bindparam("company"))
+            .values(last_seen_at=now, last_address=address)
+        )
 
-    def look(self, connection: Connection, username: str, *, now: datetime) -> Glance | None:
+    def look(self, connection: Connection, username: str, *, address: str, now: datetime) -> Glance | None:
         """Look at the company whose Web Connector signs in with this name; None when there is none."""
-        row = connection.execute(self._look, {"username": username, "now": now}).one_or_none()
-        return Glance(*row) if row is not None else None
+        values = {"username": username, "address": address, "now": now, "failed_since": now - WINDOW}
+        row = connection.execute(self._look, values).one_or_none()
+        return Glance(*tuple(row)) if row is not None else None
 
-    def note_seen(self, connection: Connection, company_id: str, *, now: datetime) -> None:
-        """Note when the Web Connector was last heard of."""
-        connection.execute(self._seen, {"company": company_id, "now": now})
+    def note_seen(self, connection: Connection, company_id: str, *, address: str, now: datetime) -> None:
+        """Note when and from where the Web Connector was last heard of."""
+        connection.execute(self._seen, {"company": company_id, "address": address, "now": now})

@@ -77,6 +77,8 @@ class Company(Base):
     previous_password_hash: Mapped[str | None] = mapped_column(String(200))
     previous_password_until: Mapped[datetime | None]
     """Until then the password before the last change signs in, too."""
+    last_address: Mapped[str | None] = mapped_column(String(45))
+    """Where the Web Connector signed in from last: guessing from elsewhere never shuts it out."""
     quickbooks_release: Mapped[str] = mapped_column(String(20))
     country: Mapped[str] = mapped_column(String(2))
     run_every_minutes: Mapped[int]

@@ -21,7 +21,7 @@ class Webhook(Base):
     events: Mapped[list[Any]] = mapped_column(JSON)
     description: Mapped[str] = mapped_column(String(200), default="")
     secret: Mapped[str] = mapped_column(String(100))
-    """Readable, because each message is signed with it."""
+    """Each message is signed with it, so it is encrypted instead of hashed, or in clear without a key for that."""
     previous_secret: Mapped[str | None] = mapped_column(String(100))
     previous_until: Mapped[datetime | None]
     """Until then messages carry a signature of the previous secret, too."""

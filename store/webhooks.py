@@ -31,6 +31,11 @@ ID_LENGTH = 32
 SEE_API = "Read the reasons through the API."
 
 
+def secret_place(webhook_id: str) -> str:
+    """Name the place that a webhook's secret is encrypted for (secret_box.py)."""
+    return f"webhook/{webhook_id}"
+
+
 def webhook(session: Session, company_id: str, webhook_id: str, *, lock: bool = False) -> Webhook | None:
     """Find a webhook of a company; `lock` keeps others from changing it meanwhile."""
     found = session.get(Webhook, webhook_id, with_for_update=True if lock else None, populate_existing=lock)

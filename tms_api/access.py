@@ -122,15 +122,24 @@ class RateLimiter:
         if not self._per_minute:
             return None
         now = self._clock()
-        tokens, since = self._buckets.get(key_id, (float(self._per_minute), now))
-        passed = max(0.0, (now - since).total_seconds())
-        tokens = min(float(self._per_minute), tokens + passed * self._per_minute / 60)
-        retry_after = 0
-        if tokens >= 1:
-            tokens -= 1
-        else:
-            retry_after = max(1, math.ceil((1 - tokens) * 60 / self._per_minute))
+        tokens = self._tokens(key_id, now)
+        allowance = self._allowance(tokens)
         if key_id not in self._buckets and len(self._buckets) >= BUCKETS_MAX:
             self._buckets.clear()
-        self._buckets[key_id] = (tokens, now)
+        self._buckets[key_id] = (tokens if allowance.retry_after_s else tokens - 1, now)
+        return allowance
+
+    def look(self, key_id: str) -> Allowance | None:
+        """Say what `take` would say, and take nothing."""
+        return self._allowance(self._tokens(key_id, self._clock())) if self._per_minute else None
+
+    def _tokens(self, key_id: str, now: datetime) -> float:
+        tokens, since = self._buckets.get(key_id, (float(self._per_minute), now))
+        passed = max(0.0, (now - since).total_seconds())
+        return min(float(self._per_minute), tokens + passed * self._per_minute / 60)
+
+    def _allowance(self, tokens: float) -> Allowance:
+        if tokens >= 1:
+            return Allowance(limit=self._per_minute, remaining=int(tokens - 1), retry_after_s=0)
+        retry_after = max(1, math.ceil((1 - tokens) * 60 / self._per_minute))
         return Allowance(limit=self._per_minute, remaining=int(tokens), retry_after_s=retry_after)

@@ -26,6 +26,7 @@ from tms_api import (
 from tms_api.access import RateLimiter
 from tms_api.auto_retry import AutoRetry
 from tms_api.examples import add_examples
+from tms_api.failed_keys import FailedKeys
 from tms_api.headers import SecurityHeaders
 from tms_api.observe import Observer
 from tms_api.services import ApiServices, Exporter, ExportNotRunningError, TemporalUnreachableError
@@ -78,6 +79,7 @@ def build_app(services: ApiServices) -> FastAPI:
     )
     app.state.services = services
     app.state.auto_retry = AutoRetry(services)
+    app.state.failed_keys = FailedKeys(services.clock)
     app.state.limiter = RateLimiter(services.rate_limit_per_minute, services.clock)
     problems.install(app)
     for router in (
@@ -95,5 +97,5 @@ def build_app(services: ApiServices) -> FastAPI:
     ):
         app.include_router(router)
     app.add_middleware(Observer, metrics=services.metrics, tracing=services.tracing)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, is_https=services.is_public_https)
     return app

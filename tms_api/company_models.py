@@ -22,6 +22,13 @@ def _not_dots(company_id: str) -> str:
     return company_id
 
 
+def _no_keyword(path: str) -> str:
+    # It stands where authenticate also says these (web-connector.md 1.4): the Web Connector would take it for one.
+    if path.lower() in ("none", "nvu", "busy"):
+        raise ValueError("it is a word of the Web Connector, not a path")
+    return path
+
+
 def _one_line(value: object) -> object:
     if isinstance(value, str) and any(ord(character) < 32 for character in value):
         raise ValueError("it holds control characters")
@@ -37,7 +44,12 @@ CompanyId = Annotated[
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_one_line)
 ]
-CompanyFile = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), BeforeValidator(_one_line)]
+CompanyFile = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=1000),
+    BeforeValidator(_one_line),
+    AfterValidator(_no_keyword),
+]
 ReleaseText = Annotated[str, StringConstraints(max_length=100), BeforeValidator(_one_line)]
 Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
 

@@ -12,16 +12,18 @@ DEFAULTS = {
     "Referrer-Policy": "no-referrer",
     # Answers hold names and amounts of a company's books: no cache on the way keeps them.
     "Cache-Control": "no-store",
-    "Strict-Transport-Security": "max-age=31536000",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+        """`is_https`: browsers reach this by https only, so they shall remember that."""
         self._app = app
+        self._headers = DEFAULTS | (HTTPS_ONLY if is_https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -29,7 +31,7 @@ class SecurityHeaders:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

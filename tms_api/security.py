@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
@@ -16,10 +17,13 @@ from starlette.types import Message, Receive
 from store import companies, secrets
 from tms_api import idempotency
 from tms_api.access import Caller, RateLimiter, check_access, read_scopes
+from tms_api.failed_keys import FailedKeys
 from tms_api.problems import BODY_BYTES_MAX, ProblemError
 from tms_api.services import ApiServices, services_of
 
 KEY_LENGTH_MAX = 200
+BODY_S = 30.0
+"""What a client gets to send its body; the largest needs about 2 Mbit/s."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 SHOWN_IN_OPENAPI = Security(
@@ -68,13 +72,21 @@ async def _caller_by_key(request: Request, services: ApiServices) -> Caller:
     key = key.strip()
     if scheme.lower() != "bearer" or not key:
         raise _refused("key_missing", "Send the header `Authorization: Bearer KEY`.")
-    caller = await to_thread.run_sync(_find, services, key) if len(key) <= KEY_LENGTH_MAX else None
+    failed = cast("FailedKeys", request.app.state.failed_keys)
+    address = request.client.host if request.client is not None else ""
+    wait_s = failed.wait_s(address, key)
+    if wait_s:
+        detail = "Too many unknown keys came from this address; wait as Retry-After says."
+        raise ProblemError(429, "too_many_unknown_keys", detail, headers={"Retry-After": str(wait_s)})
+    caller = await to_thread.run_sync(find_caller, services, key) if len(key) <= KEY_LENGTH_MAX else None
+    failed.note(address, key, is_known=caller is not None)
     if caller is None:
         raise _refused("key_unknown", "This key is not known, was revoked, or has run out.")
     return caller
 
 
-def _find(services: ApiServices, key: str) -> Caller | None:
+def find_caller(services: ApiServices, key: str) -> Caller | None:
+    """Give who a key belongs to; None when it is not known, was revoked, or has run out."""
     with services.database.transaction() as session:
         row = companies.api_key(session, secrets.fingerprint(key), now=services.clock())
     if row is None:
@@ -91,10 +103,15 @@ def _limited(request: Request) -> Receive:
     if declared.isdecimal() and len(declared) < 20 and int(declared) > BODY_BYTES_MAX:
         raise HTTPException(413)
     received = 0
+    deadline = asyncio.get_running_loop().time() + BODY_S
 
     async def receive() -> Message:
         nonlocal received
-        message = await request.receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await request.receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
         received += len(message.get("body", b""))
         if received > BODY_BYTES_MAX:
             raise HTTPException(413)

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from store.engine import Database
+from store.secret_box import NO_KEYS, SecretBox
 from store.tables import Company
 from telemetry.instruments import ApiMetrics
 from telemetry.tracing import Tracing
@@ -61,6 +62,10 @@ class ApiServices:
     tracing: Tracing = field(default_factory=Tracing)
     webhook_allow_private: bool = False
     """Whether webhooks may lead to private addresses and to http://localhost: for development only."""
+    secret_box: SecretBox = NO_KEYS
+    """Encrypts what is stored and has to be read again."""
+    is_public_https: bool = True
+    """Whether browsers reach this by https only."""
 
     def __post_init__(self) -> None:
         """Make the API's own metrics in the registry."""

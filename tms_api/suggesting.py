@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ DOCUMENTS_MAX = 2_000
 """The newest documents tell what is in use; older ones would only repeat them."""
 OTHERS_MAX = 50
 """Companies whose choices for the same codes are looked at."""
+ALIKE_MIN = 3
+"""So many of them have to link a code alike before it is told to one more."""
 
 
 def suggestions(services: ApiServices, company_id: str, posted: Sequence[Mapping[str, Any]]) -> SuggestionList:
@@ -178,15 +181,26 @@ def _history(
             if target is not None and target.full_name is not None:
                 chosen["charges", code, code, target.full_name] = None
     own = [Choice(section=s, key=k, name=n, full_name=f, is_own=True) for s, k, n, f in chosen]
-    # Codes and terms are words of the trade; customers and carriers of others stay theirs.
-    others = [
-        Choice(section=section, key=key, name=key, full_name=name, is_own=False)
+    return own + _usual_choices(session, company)
+
+
+def _usual_choices(session: Session, company: Company) -> list[Choice]:
+    """Give what several others link alike. Codes and terms are words of the trade; customers and carriers stay theirs.
+
+    What fewer do is theirs, too: whoever asks could otherwise try out codes and names, and read from the scores what
+    one other company calls its accounts.
+    """
+    alike = Counter(
+        found
         for section in ("charges", "terms")
         for part in companies.mapping_sections(session, section, besides=company.id, limit=OTHERS_MAX)
-        for key, entry in part.items()
-        for name in _names_in(entry)
+        for found in {(section, key, name) for key, entry in part.items() for name in _names_in(entry)}
+    )
+    return [
+        Choice(section=section, key=key, name=key, full_name=name, is_own=False)
+        for (section, key, name), times in alike.items()
+        if times >= ALIKE_MIN
     ]
-    return own + others
 
 
 def _names_in(entry: Any) -> list[str]:

@@ -114,9 +114,9 @@ def rotate_secret(
         row = _require(session, company, webhook, lock=True)
         row.previous_secret = row.secret if minutes else None
         row.previous_until = now + timedelta(minutes=minutes) if minutes else None
-        row.secret = new_secret(random.token_bytes(SECRET_BYTES))
+        secret = _new_secret(services, row)
         row.updated_at = now
-        view = WebhookWithSecret(**webhook_fields(row), secret=row.secret)
+        view = WebhookWithSecret(**webhook_fields(row), secret=secret)
     response.headers.update(SHOWN_ONCE)
     return view
 
@@ -179,15 +179,22 @@ def _create(services: ApiServices, company: str, body: NewWebhook) -> WebhookWit
             url=body.url,
             events=list(dict.fromkeys(body.events)),
             description=body.description,
-            secret=new_secret(random.token_bytes(SECRET_BYTES)),
             enabled=True,
             disabled_reason="",
             created_at=now,
             updated_at=now,
         )
+        secret = _new_secret(services, row)
         session.add(row)
         session.flush()
-        return WebhookWithSecret(**webhook_fields(row), secret=row.secret)
+        return WebhookWithSecret(**webhook_fields(row), secret=secret)
+
+
+def _new_secret(services: ApiServices, row: Webhook) -> str:
+    """Give the webhook a new secret, stored encrypted where there is a key for that."""
+    secret = new_secret(random.token_bytes(SECRET_BYTES))
+    row.secret = services.secret_box.seal(secret, webhooks.secret_place(row.id))
+    return secret
 
 
 def _change(services: ApiServices, company: str, webhook: str, body: WebhookChanges) -> WebhookView:

@@ -206,16 +206,19 @@ async def test_one_call_accepts_all_above_a_score(world: World, company: Company
 
 
 async def test_the_choices_of_other_companies_count_for_codes_only(world: World, company: CompanyFile) -> None:
-    """A code of the trade is learnt from others; whom they do business with is not told."""
+    """A code of the trade is learnt from others that agree; what one of them does, and with whom, is not told."""
     theirs = {
         "charges": {"ZZ9": {"invoice": {"item": {"full_name": "Accessorial"}}}},
         "customers": {"secret": {"full_name": "Pinnacle Paper"}},
     }
     await world.connect("other", mapping=theirs)
+    await world.connect("second", mapping=theirs)
     await world.connect(mapping={})
     store_lists(world.database, company)
     line = {"charge": "ZZ9", "amount": "2062.50"}
     _seen(world, an_invoice(lines=[line], customer={"id": "secret", "name": "Something Else"}))
+    assert (await _get(world))["charges", "ZZ9", "invoice"]["candidates"] == []
+    await world.connect("third", mapping=theirs)
     found = await _get(world)
     best = found["charges", "ZZ9", "invoice"]["candidates"][0]
     assert (best["full_name"], best["score"]) == ("Accessorial", 94)
