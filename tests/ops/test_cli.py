@@ -94,3 +94,12 @@ def test_help_needs_no_heavy_library(clean: dict[str, str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_exports_has_the_same_question_for_temporal(clean: dict[str, str]) -> None:
+    """`--query` needs neither database nor server."""
+    asked = ["--company", "acme", "--state", "failed", "--owner", "bookkeeper", "--since", "2026-11-23", "--query"]
+    assert qbd(clean, "exports", *asked).stdout.strip() == (
+        "WorkflowType = 'QuickBooksExport' AND CompanyId = 'acme' AND ExportState IN ('Failed') "
+        "AND ExportOwner = 'bookkeeper' AND CloseTime >= '2026-11-23T00:00:00Z'"
+    )
