@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sysconfig
 from datetime import timedelta
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from ops.problems import StackError
 from workflows import search_attributes
@@ -19,6 +22,7 @@ from workflows import search_attributes
 NAMESPACE = "default"
 RETENTION = timedelta(days=30)
 HOST = "127.0.0.1"
+LOOK_AGAIN_S = 0.2
 
 
 def temporal_binary() -> str:
@@ -58,9 +62,36 @@ async def server_ready(address: str) -> bool:
     return True
 
 
-async def set_retention(address: str) -> None:
-    """Keep finished exports for 30 days; the server's own default is one day."""
+async def prepare(address: str) -> None:
+    """Give the namespace its retention and its search attributes."""
     client = await Client.connect(address, namespace=NAMESPACE)
+    await _set_retention(client)
+    await _add_search_attributes(client)
+
+
+async def _add_search_attributes(client: Client) -> None:
+    """Add what a data folder from an older version lacks: the server's own option is for new databases only."""
+    known = ListSearchAttributesRequest(namespace=NAMESPACE)
+    while True:
+        found = (await client.operator_service.list_search_attributes(known)).custom_attributes
+        missing = {key.name: key.indexed_value_type for key in search_attributes.ALL if key.name not in found}
+        if not missing:
+            return
+        try:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=NAMESPACE,
+                    search_attributes={name: IndexedValueType.ValueType(int(kind)) for name, kind in missing.items()},
+                )
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
+        await asyncio.sleep(LOOK_AGAIN_S)  # the server lists them a moment later
+
+
+async def _set_retention(client: Client) -> None:
+    """Keep finished exports for 30 days; the server's own default is one day."""
     keep = Duration()
     keep.FromTimedelta(RETENTION)
     await client.workflow_service.update_namespace(

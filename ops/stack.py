@@ -74,7 +74,7 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
                     ),
                     environment=environment,
                     ready=functools.partial(embedded.server_ready, address),
-                    on_ready=functools.partial(embedded.set_retention, address),
+                    on_ready=functools.partial(embedded.prepare, address),
                 )
             ]
         )

@@ -1,6 +1,6 @@
 """One log line per refused request and two metrics for all; the last net for exceptions.
 
-The log holds method, route template, status and code: never a key, a name, an id or anything of a document.
+The log holds method, route template, status, code and the company's id: never a key, a name or anything of a document.
 """
 
 from __future__ import annotations

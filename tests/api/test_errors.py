@@ -202,7 +202,7 @@ async def test_probes_and_metrics(world: World) -> None:
 
 
 async def test_log_of_a_refusal(world: World) -> None:
-    """A refused request leaves method, route template, status and code, and nothing else."""
+    """A refused request leaves method, route template, status, code and company, and nothing else."""
     await world.connect()
     with structlog.testing.capture_logs() as lines:
         await world.export(an_invoice(total="1.00", memo="Secret memo"))
@@ -215,6 +215,7 @@ async def test_log_of_a_refusal(world: World) -> None:
         "route": "/v1/companies/{company}/exports",
         "status": 422,
         "code": "document_not_exportable",
+        "company": "acme",
     }
     assert other["route"] == "/v1/companies/{company}/exports/{kind}/{document_id}"
 

@@ -25,11 +25,13 @@ import pytest
 import pytest_asyncio
 import structlog
 import yaml
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Interceptor, Replayer
 
 from ops import export_list, observing, wiring
 from ops.logs import configure_logging
@@ -58,6 +60,7 @@ from tms_api.app import ApiServices, build_app
 from tms_api.temporal import TemporalExporter
 from workflows import contracts
 from workflows.contracts import ExportInput, export_workflow_id
+from workflows.export import QuickBooksExport
 from workflows.search_attributes import COMPANY_ID, DOCUMENT_KIND
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -317,6 +320,21 @@ async def test_an_export_that_a_plain_client_started_has_one_trace_too(seen: See
 async def test_tracing_costs_the_history_no_event(seen: Seen) -> None:
     """The budget of an export holds with its context in the headers."""
     assert max(seen.events.values()) <= EVENTS_MAX
+
+
+async def test_a_history_with_a_context_replays_with_and_without_tracing(seen: Seen) -> None:
+    """Tracing may be turned on and off while exports are under way."""
+    on = tracing_from({}, "qbd-test", exporter=InMemorySpanExporter())
+    assert any("_tracer-data" in history for history in seen.histories.values())
+    for interceptors in ([], temporal_interceptors(on)):
+        replayer = Replayer(
+            workflows=[QuickBooksExport],
+            data_converter=pydantic_data_converter,
+            interceptors=[one for one in interceptors if isinstance(one, Interceptor)],
+        )
+        for workflow_id, history in seen.histories.items():
+            await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, history))
+    on.stop()
 
 
 async def test_nothing_that_can_be_seen_holds_names_amounts_or_secrets(seen: Seen) -> None:

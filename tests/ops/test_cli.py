@@ -99,3 +99,12 @@ def test_help_needs_no_heavy_library(clean: dict[str, str]) -> None:
 def test_restored_wants_a_time_that_has_passed(clean: dict[str, str]) -> None:
     assert "yesterday is not a time" in one_line(qbd(clean, "restored", "--backup-at", "yesterday"))
     assert "future" in one_line(qbd(clean, "restored", "--backup-at", "2999-01-01"))
+
+
+def test_exports_has_the_same_question_for_temporal(clean: dict[str, str]) -> None:
+    """`--query` needs neither database nor server."""
+    asked = ["--company", "acme", "--state", "failed", "--owner", "bookkeeper", "--since", "2026-11-23", "--query"]
+    assert qbd(clean, "exports", *asked).stdout.strip() == (
+        "WorkflowType = 'QuickBooksExport' AND CompanyId = 'acme' AND ExportState IN ('Failed') "
+        "AND ExportOwner = 'bookkeeper' AND CloseTime >= '2026-11-23T00:00:00Z'"
+    )

@@ -126,9 +126,8 @@ def test_two_that_migrate_at_once_both_end_well(empty: Database) -> None:
 
 @pytest.fixture
 def at_five(empty: Database) -> Database:
-    """A PostgreSQL database before the revision that builds indexes, with a company in it."""
+    """A PostgreSQL database before the revision that builds indexes."""
     upgrade(empty, "0005")
-    stores.add_company(empty)
     return empty
 
 

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from store.online import create_index, drop_index
+
 revision = "0009"
 down_revision = "0006"
 branch_labels = None
@@ -23,12 +25,12 @@ def upgrade() -> None:
     op.add_column("exports", sa.Column("traceparent", sa.String(length=55), nullable=True))
     op.add_column("outbox", sa.Column("traceparent", sa.String(length=55), nullable=True))
     for name, table, columns, where in INDEXES:
-        op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+        create_index(name, table, columns, where=where)
 
 
 def downgrade() -> None:
     """Take the additions back."""
     for name, table, _columns, _where in INDEXES:
-        op.drop_index(name, table_name=table)
+        drop_index(name, table)
     op.drop_column("outbox", "traceparent")
     op.drop_column("exports", "traceparent")
