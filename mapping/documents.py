@@ -88,7 +88,8 @@ _DECIMAL_SCHEMA = WithJsonSchema(
 Money = Annotated[Decimal, BeforeValidator(_money), _DECIMAL_SCHEMA]
 Number = Annotated[Decimal, BeforeValidator(_decimal), _DECIMAL_SCHEMA]
 Day = Annotated[date, BeforeValidator(_date)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.\-]+$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\.*[A-Za-z0-9_\-][A-Za-z0-9_.\-]*$")]
+"""Not dots alone: clients take `..` in an address for a step up, so nobody could ask for it."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CODE)]
 OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_absent)]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from store import companies, documents, exports, kept_answers, lists, outbox, queue, retention, waits, webhooks
+from store import companies, documents, exports, kept_answers, lists, outbox, queue, retention, sign_ins, waits, webhooks
 from store.documents import DocumentFilter
 from store.engine import Database
 from store.exports import ExportFilter
@@ -74,7 +74,7 @@ IN_ORDER: dict[str, tuple[str, Question]] = {
 """Answered from the index in its order: the page ends the work, whatever is behind it."""
 
 FOUND: dict[str, tuple[str | None, Question]] = {
-    "the company that signs in": (None, lambda s: companies.company_by_username(s, "u1")),
+    "the company that signs in": (None, lambda s: sign_ins.look_up(s, "u1", address="127.0.0.1", now=NOW)),
     "whether there is work": ("ix_requests_queue", lambda s: queue.has_work(s, "c1", now=NOW)),
     "the unresolved set": ("ix_message_sets_history", lambda s: queue.unresolved_write_set(s, "c1")),
     "what was asked about a set": ("ix_message_sets_about", lambda s: queue.recovery_steps(s, "s9")),

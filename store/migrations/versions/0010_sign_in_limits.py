@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from store.online import create_index
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -19,4 +21,4 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("subject"),
     )
-    op.create_index("ix_sign_in_failures_since", "sign_in_failures", ["since"])
+    create_index("ix_sign_in_failures_since", "sign_in_failures", ["since"])
