@@ -79,12 +79,14 @@ async def _bare(running: Running, name: str) -> WorkflowHandle[object, object]:
 
 async def _exports(running: Running, count: int, prefix: str) -> tuple[float, list[WorkflowHandle[object, object]]]:
     """Start exports and let a cheap Web Connector run until all are Successful; gives the seconds."""
-    began = time.monotonic()
     command = [sys.executable, "-m", "benchmarks.wire_client", "drain", str(running.soap_port), "1"]
     connector = subprocess.Popen(  # noqa: S603  our own interpreter
         [*command, str(PATIENCE_S), str(count)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
+        if connector.stdout is not None:
+            await asyncio.to_thread(connector.stdout.readline)  # it is ready, or has died
+        began = time.monotonic()
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def start(number: int) -> WorkflowHandle[object, object]:
