@@ -19,7 +19,7 @@ class StoreLists:
     def __init__(self, session: Session, company_id: str) -> None:
         self._session = session
         self._company_id = company_id
-        self._known: dict[ListKind, bool] = {}
+        self._known: frozenset[str] | None = None
         self._told: CompanyFacts | None = None
 
     @property
@@ -31,9 +31,9 @@ class StoreLists:
 
     def is_known(self, kind: ListKind) -> bool:
         """Say whether this list came over completely; half a list would call the other half missing."""
-        if kind not in self._known:
-            self._known[kind] = lists.is_complete(self._session, self._company_id, kind)
-        return self._known[kind]
+        if self._known is None:
+            self._known = lists.complete_kinds(self._session, self._company_id)
+        return kind in self._known
 
     def by_list_id(self, kind: ListKind, list_id: str) -> ListItem | None:
         """Find an entry, inactive and vanished ones too."""

@@ -66,7 +66,8 @@ class ExportActivities:
     @activity.defn(name=contracts.ACTIVITY_PREPARE)
     def prepare_export(self, inp: PrepareInput) -> Prepared:
         """Map and queue the document of this run, or adopt what an earlier run left under way."""
-        with self._database.transaction("prepare_export") as session:
+        with self._database.transaction("prepare_export") as session, session.no_autoflush:
+            # Nothing that is read here depends on what is not written yet; so each row is written once, at the end.
             owner = lock_company(session, inp.company_id)
             if owner is None:
                 return Prepared(failure=_unknown_company(inp.company_id))
@@ -76,7 +77,9 @@ class ExportActivities:
             ended = exports.find_export(session, owner.id, document.kind, document.id)
             if ended is not None and _is_over_for(ended, inp):
                 return Prepared(failure=_superseded())
-            row = self._row(session, owner, inp, document)
+            row = ended if ended is not None else self._new_row(session, owner, inp, document)
+            row.run_id = inp.run_id
+            row.traceparent = self._tracing.current()  # what the bridge does for this run belongs to its trace
             if contracts.has_not_begun(row) and row.content_hash != content_hash(document):
                 # A start that was late: what our API accepted last is what is exported.
                 inp = inp.model_copy(update={"document": row.document})
@@ -92,7 +95,7 @@ class ExportActivities:
     @activity.defn(name=contracts.ACTIVITY_RECORD)
     def record_state(self, inp: RecordInput) -> None:
         """Write a state change to the read model and its timeline, once."""
-        with self._database.transaction("record_state") as session:
+        with self._database.transaction("record_state") as session, session.no_autoflush:
             row = exports.find_export(session, inp.company_id, inp.kind, inp.document_id)
             if row is None:
                 raise LookupError(f"export {inp.company_id}/{inp.kind}/{inp.document_id} has no row")
@@ -121,22 +124,16 @@ class ExportActivities:
                 request.state = queue.CANCELLED
             return CancelResult(cancelled=request.state == queue.CANCELLED)
 
-    def _row(self, session: Session, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
-        row = exports.find_export(session, owner.id, document.kind, document.id)
-        digest = content_hash(document)
-        if row is None:
-            new = exports.NewExport(
-                company_id=owner.id,
-                kind=document.kind,
-                document_id=document.id,
-                number=document.number,
-                content_hash=digest,
-                document=inp.document,
-            )
-            row = exports.add_export(session, new, state=ExportState.MAPPED, at=self._clock())
-        row.run_id = inp.run_id
-        row.traceparent = self._tracing.current()  # what the bridge does for this run belongs to its trace
-        return row
+    def _new_row(self, session: Session, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
+        new = exports.NewExport(
+            company_id=owner.id,
+            kind=document.kind,
+            document_id=document.id,
+            number=document.number,
+            content_hash=content_hash(document),
+            document=inp.document,
+        )
+        return exports.add_export(session, new, state=ExportState.MAPPED, at=self._clock())
 
     def _adopt(self, session: Session, row: Export, inp: PrepareInput, digest: str) -> Prepared | None:
         """Find what was already done for this document: in this run, or in one that ended without hearing of it."""

@@ -49,9 +49,10 @@ def run_clients(server: Process, kind: str, port: int, *, clients: int, seconds:
     ended = subprocess.run(  # noqa: S603  our own interpreter
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds + 120
     )
-    if not ended.stdout.strip():
+    last = ended.stdout.strip().rpartition("\n")[2]
+    if not last.startswith("{"):
         raise RuntimeError(f"the client did not run: {ended.stderr[-2000:]}")
-    found = json.loads(ended.stdout)
+    found = json.loads(last)
     if found.pop("failures") or ended.returncode:
         raise RuntimeError(f"a client failed: {ended.stdout} {ended.stderr[-2000:]}")
     return Ran(**found, server_cpu_s=server.cpu_s() - before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,7 @@ class Database:
             _prepare_sqlite(self.engine)
         else:
             _leave_closed_connections(self.engine)
+        self._writing = threading.Lock()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -73,7 +75,7 @@ class Database:
 
         A named step passes the points `{step}: before commit` and `{step}: after commit`.
         """
-        with self._sessions.begin() as session:
+        with self._turn(), self._sessions.begin() as session:
             yield session
             if step:
                 self.passing(f"{step}: before commit")
@@ -81,6 +83,19 @@ class Database:
             told()
         if step:
             self.passing(f"{step}: after commit")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let the threads of this process write one after the other on SQLite, whose own wait is a row of sleeps.
+
+        Who waited too long goes on: SQLite then says itself that the database is locked.
+        """
+        has_turn = self.is_sqlite and self._writing.acquire(timeout=LOCK_WAIT_S)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._writing.release()
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:

@@ -43,10 +43,10 @@ def has_entries(session: Session, company_id: str, kind: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def is_complete(session: Session, company_id: str, kind: str) -> bool:
-    """Say whether a full pass over this list ever came to its end."""
-    row = session.get(ListSync, (company_id, kind))
-    return row is not None and row.last_full_at is not None
+def complete_kinds(session: Session, company_id: str) -> frozenset[str]:
+    """Give the lists over which a full pass ever came to its end."""
+    query = select(ListSync.kind).where(ListSync.company_id == company_id, ListSync.last_full_at.is_not(None))
+    return frozenset(session.scalars(query))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from store import companies, documents, exports, kept_answers, lists, outbox, queue, retention, sign_ins, waits, webhooks
+from store import (
+    companies,
+    documents,
+    exports,
+    kept_answers,
+    lists,
+    outbox,
+    queue,
+    retention,
+    sign_ins,
+    waits,
+    webhooks,
+)
 from store.documents import DocumentFilter
 from store.engine import Database
 from store.exports import ExportFilter
