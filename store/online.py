@@ -52,14 +52,17 @@ def is_passing(error: OperationalError) -> bool:
     return getattr(error.orig, "sqlstate", None) in NOT_AVAILABLE
 
 
-def create_index(name: str, table: str, columns: list[str]) -> None:
+def create_index(name: str, table: str, columns: list[str], *, where: str | None = None) -> None:
     """Add an index in a migration, without keeping writers out; one that was left half-built is built anew."""
+    condition = text(where) if where else None
     if op.get_context().dialect.name != "postgresql":
-        op.create_index(name, table, columns, if_not_exists=True)
+        op.create_index(name, table, columns, if_not_exists=True, sqlite_where=condition)
         return
     with op.get_context().autocommit_block():
         _drop_half_built(name)
-        op.create_index(name, table, columns, if_not_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            name, table, columns, if_not_exists=True, postgresql_concurrently=True, postgresql_where=condition
+        )
 
 
 def drop_index(name: str, table: str) -> None:

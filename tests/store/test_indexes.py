@@ -62,10 +62,6 @@ IN_ORDER: dict[str, tuple[str, Question]] = {
         _search("", after=Position(rank=0, name_key="name 5", list_id="l5")),
     ),
     "entries of all lists": ("ix_list_entries_search", _search("", kind=None)),
-    "webhook messages that are due": (
-        "ix_webhook_deliveries_unstarted",
-        lambda s: webhooks.unstarted(s, now=NOW, limit=20),
-    ),
     "the log of a webhook": (
         "ix_webhook_deliveries_log",
         lambda s: webhooks.deliveries(s, "wh1", state=None, before=(NOW, "m5"), limit=20),
@@ -91,6 +87,10 @@ FOUND: dict[str, tuple[str | None, Question]] = {
     "the outbox": (
         "ix_outbox_undelivered",
         lambda s: outbox.take(s, 20, now=NOW, hold_starts=timedelta(seconds=15)),
+    ),
+    "webhook messages that are due": (
+        "ix_webhook_deliveries_unstarted",
+        lambda s: webhooks.unstarted(s, now=NOW, limit=20),
     ),
     "a start that waits": ("ix_outbox_workflow", lambda s: outbox.waits_to_start(s, "w9")),
     "a number": ("ix_exports_company_number", _exports(number="N13")),
