@@ -280,12 +280,17 @@ class Incident(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+_IS_WAITING = text("delivered_at IS NULL")
+"""PostgreSQL reads the order of ids only from an index without the others: all that waits would be sorted each time."""
+
+
 class OutboxSignal(Base):
     """A signal or a start that Temporal has not taken yet, or took at `delivered_at`."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_undelivered", "delivered_at", "id"),
+        Index("ix_outbox_waiting", "id", postgresql_where=_IS_WAITING, sqlite_where=_IS_WAITING),
         Index("ix_outbox_workflow", "workflow_id"),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)

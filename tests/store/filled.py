@@ -114,7 +114,7 @@ def faults_of(
     connection: Connection, question: Callable[[Session], object], index: str | None, *, sorted_by_it: bool
 ) -> list[str]:
     """Ask, and say what is wrong with how the database finds the answer."""
-    if connection.dialect.name == "postgresql":
+    if sorted_by_it and connection.dialect.name == "postgresql":
         # The few rows of one company here are sorted in no time: what counts is whether an index has the order.
         connection.execute(text("set local enable_sort = off"))
         connection.execute(text("set local enable_bitmapscan = off"))

@@ -37,6 +37,7 @@ def upgrade() -> None:
     """Build the new ones first, so that nothing is slow in between."""
     for name, table, columns in NEW:
         create_index(name, table, columns)
+    create_index("ix_outbox_waiting", "outbox", ["id"], where="delivered_at IS NULL")
     for name, table, _columns in REPLACED:
         drop_index(name, table)
 
@@ -45,5 +46,6 @@ def downgrade() -> None:
     """Put the old ones back."""
     for name, table, columns in REPLACED:
         create_index(name, table, columns)
+    drop_index("ix_outbox_waiting", "outbox")
     for name, table, _columns in NEW:
         drop_index(name, table)
