@@ -14,6 +14,8 @@ from store.engine import Database
 from tests.support import stores
 from tests.support.world import World
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
 
 @pytest.fixture
 def world(database: Database, clock: stores.Clock) -> Iterator[World]:
