@@ -115,7 +115,7 @@ async def restored(
     return [*lines, f"{held} waiting requests are looked up in QuickBooks before they are sent"]
 
 
-def look_before_sending(session: Session, *, since: datetime) -> Iterator[int]:
+def look_before_sending(session: Session, *, since: datetime, set_size: int = SET_SIZE) -> Iterator[int]:
     """Turn what waits into sets whose answer was lost, for every company; gives the size of each set.
 
     The next session asks QuickBooks for each set, which has never heard of it, and then looks each request up: by
@@ -137,8 +137,8 @@ def look_before_sending(session: Session, *, since: datetime) -> Iterator[int]:
             )
         )
         session.flush()
-        for start in range(0, len(requests), SET_SIZE):
-            part = requests[start : start + SET_SIZE]
+        for start in range(0, len(requests), set_size):
+            part = requests[start : start + set_size]
             lost = MessageSet(
                 id=new_id(),
                 company_id=company_id,
@@ -146,7 +146,7 @@ def look_before_sending(session: Session, *, since: datetime) -> Iterator[int]:
                 kind="write",
                 state=queue.SENT,
                 text="",
-                seq=start // SET_SIZE + 1,
+                seq=start // set_size + 1,
                 sent_at=since,
             )
             session.add(lost)
