@@ -84,11 +84,20 @@ IN_ORDER: dict[str, tuple[str, Question]] = {
 FOUND: dict[str, tuple[str | None, Question]] = {
     "the company that signs in": (None, lambda s: sign_ins.look_up(s, "u1", address="127.0.0.1", now=NOW)),
     "whether there is work": ("ix_requests_queue", lambda s: queue.has_work(s, "c1", now=NOW)),
-    "the unresolved set": ("ix_message_sets_history", lambda s: queue.unresolved_write_set(s, "c1")),
+    "the unresolved set": (
+        "ix_message_sets_history or ix_message_sets_unanswered",
+        lambda s: queue.unresolved_write_set(s, "c1"),
+    ),
     "what was asked about a set": ("ix_message_sets_about", lambda s: queue.recovery_steps(s, "s9")),
-    "what a session has open": ("ix_message_sets_ticket_hash", lambda s: queue.open_exchanges(s, "t9")),
+    "what a session has open": (
+        "ix_message_sets_ticket_hash or ix_message_sets_unanswered",
+        lambda s: queue.open_exchanges(s, "t9"),
+    ),
     "a repeated answer": ("ix_message_sets_ticket_hash", lambda s: queue.exchange_answered_with(s, "t9", "<x/>")),
-    "the requests of a set": ("ix_requests_message_set_id", lambda s: queue.requests_of_set(s, "s9")),
+    "the requests of a set": (
+        "ix_requests_message_set_id or ix_requests_open",
+        lambda s: queue.requests_of_set(s, "s9"),
+    ),
     "the newest request": ("ix_requests_export_id", lambda s: queue.newest_request(s, 9)),
     "open sessions": ("ix_web_connector_sessions_open", lambda s: queue.open_sessions(s, "c1")),
     "abandoned sessions": (
