@@ -259,7 +259,8 @@ class Dispatcher:
         """Say whether the right password came and nothing else is to be done than to note it: most calls end here."""
         with self._database.glance() as connection:
             seen = self._polls.look(connection, username, address=address, now=now)
-            if seen is None or seen.is_held or not signs_in(seen, password, now=now):
+            is_right = signs_in(seen, password, now=now)  # also for nobody, who shall not be told by the time it takes
+            if seen is None or seen.is_held or not is_right:
                 return False
             if seen.problem is not None and seen.problem.get("code") in wrong_passwords.CODES:
                 return False

@@ -16,6 +16,8 @@ from store.tables import Company, WebConnectorSession
 
 TWIN_WINDOW = timedelta(hours=24)
 HOST_MAX = 100
+WRONG_FILE = "wrong_company_file"
+TAKEN = "company_file_taken"
 WRONG_STEP = (
     "Open the right company file. If the books really moved to another file, ask TMS.ai to bind the connection anew."
 )
@@ -74,14 +76,16 @@ def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement
     wc.guard_passed = False
     wc.last_error = judgement.text
     problem = {
-        "code": "company_file_taken" if judgement.is_taken else "wrong_company_file",
+        "code": TAKEN if judgement.is_taken else WRONG_FILE,
         "cause": judgement.text,
         "owner": "bookkeeper",
         "next_step": TAKEN_STEP if judgement.is_taken else WRONG_STEP,
         "at": now.isoformat(),
     }
     owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
-    record_incident(session, company_id=owner.id, at=now, code=problem["code"], text=judgement.text)
+    record_incident(
+        session, company_id=owner.id, at=now, code=TAKEN if judgement.is_taken else WRONG_FILE, text=judgement.text
+    )
 
 
 def _look_for_twins(session: Session, owner: Company, wc: WebConnectorSession, now: datetime) -> None:

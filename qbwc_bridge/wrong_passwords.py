@@ -34,17 +34,17 @@ def note(session: Session, owner: Company | None, *, address: str, now: datetime
         if reached:
             _incident(session, owner, ELSEWHERE, ELSEWHERE_TEXT, now)
         return
-    code, cause = (TOO_MANY, TOO_MANY_TEXT) if reached else (REFUSED, REFUSED_TEXT)
+    cause = TOO_MANY_TEXT if reached else REFUSED_TEXT
     step = "Enter the password in the Web Connector's list again; if it is lost, make a new one."
     problem = {
-        "code": code,
+        "code": TOO_MANY if reached else REFUSED,
         "cause": cause,
         "owner": "bookkeeper",
         "next_step": step if not reached else f"{step} Then wait 15 minutes before the next update.",
         "at": now.isoformat(),
     }
     owner.problem = webhooks.noted_problem(session, owner, problem, at=now)
-    _incident(session, owner, code, cause, now)
+    _incident(session, owner, TOO_MANY if reached else REFUSED, cause, now)
 
 
 def _works_from_elsewhere(owner: Company, address: str, now: datetime) -> bool:
