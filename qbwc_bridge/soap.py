@@ -11,19 +11,17 @@ import functools
 import re
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 from lxml import etree
-from prometheus_client import CollectorRegistry
 
 from qbwc_bridge import spyne_compat
 from qbwc_bridge.envelope import SOAP_NAMESPACE
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.wsdl import INT, NAMESPACE, OPERATIONS, STRING, STRINGS, Operation
-from telemetry.instruments import BridgeMetrics
-from telemetry.tracing import Tracing
 
 spyne_compat.install()
 
@@ -67,6 +65,16 @@ class SoapFailure(Exception):  # noqa: N818  spyne's own text shows internals, s
     """spyne answered with a fault of its own: handlers answer everything themselves."""
 
 
+@dataclass
+class CallNotes:
+    """What goes along with one call beside its parameters."""
+
+    address: str = ""
+    """Where it came from."""
+    has_failed: bool = False
+    """The handler failed, and the reply is the polite one."""
+
+
 class _CheckedSoap(Soap11):  # type: ignore[misc]  # spyne has no types
     """Takes the envelope that `envelope.read_envelope` has parsed and checked, instead of a body."""
 
@@ -87,11 +95,11 @@ class SoapServer(ServerBase):  # type: ignore[misc]
 
     transport = SOAP_NAMESPACE
 
-    def answer(self, envelope: etree._Element, address: str) -> bytes:
-        """Give the reply to a checked envelope that came from `address`; raises `SoapFailure`."""
+    def answer(self, envelope: etree._Element, notes: CallNotes) -> bytes:
+        """Give the reply to a checked envelope; raises `SoapFailure`."""
         initial = MethodContext(self, MethodContext.SERVER)
         initial.in_document = envelope
-        initial.udc = address
+        initial.udc = notes
         ctx = self.generate_contexts(initial)[0]
         if not ctx.in_error:
             self.get_in_object(ctx)
@@ -103,9 +111,13 @@ class SoapServer(ServerBase):  # type: ignore[misc]
         return b"".join(ctx.out_string)
 
 
-def build_server(service: WebConnectorService, observer: CallObserver | None = None) -> SoapServer:
+def method_of(envelope: etree._Element) -> str:
+    """Name the call of a checked envelope."""
+    return etree.QName(envelope.find(_BODY)[0]).localname  # type: ignore[index]  # it was checked
+
+
+def build_server(service: WebConnectorService, observer: CallObserver) -> SoapServer:
     """Give what answers envelopes for `service`; nothing is shared between two of them."""
-    observer = observer or CallObserver(BridgeMetrics(CollectorRegistry()), Tracing())
     methods: dict[str, Any] = {"__module__": __name__, "__service_name__": "QBWebConnectorSvc"}
     handlers = _handlers(service, observer)
     for operation in OPERATIONS:
@@ -140,9 +152,7 @@ def _method(operation: Operation, handler: Callable[..., Any]) -> Any:
     returns_strings = operation.result == STRINGS
 
     def method(ctx: Any, *values: Any) -> Any:
-        if operation.name == "authenticate":
-            values = (*values, ctx.udc)
-        answer = handler(*values)
+        answer = handler(ctx.udc, *values)
         return _ARRAY_OF_STRING(string=answer) if returns_strings else answer
 
     method.__name__ = operation.name
@@ -167,14 +177,17 @@ def _guarded(
 
     names = _PARAMETER_NAMES[name]
 
-    def handler(*values: object) -> _Answer:
+    def handler(notes: CallNotes, *values: object) -> _Answer:
         texts = ["" if value is None else str(value) for value in values]
-        parameters = dict(zip(names, texts, strict=False))  # authenticate is also told the address
+        parameters = dict(zip(names, texts, strict=True))
+        if name == "authenticate":
+            texts.append(notes.address)
         with observer.call(name, parameters) as failed:
             try:
                 return check(call(*texts))
             except Exception as error:  # noqa: BLE001  whatever it was, the Web Connector needs a legal answer
                 failed()
+                notes.has_failed = True
                 secrets = [text for parameter, text in parameters.items() if parameter in _SECRET]
                 _log.error("soap_handler_failed", method=name, failure=describe_failure(error, secrets))
                 return fallback

@@ -14,14 +14,18 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from qbwc_bridge.client_address import Network, client_address
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
+from qbwc_bridge.kept_replies import KeptReplies
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
-from qbwc_bridge.soap import SoapServer, build_server, describe_failure
+from qbwc_bridge.soap import CallNotes, build_server, describe_failure, method_of
 from qbwc_bridge.wsdl import build_wsdl
+from telemetry.instruments import BridgeMetrics
+from telemetry.tracing import Tracing
 
 ENDPOINT = "/qbwc"
 SUPPORT = "/support/"
@@ -63,8 +67,8 @@ def build_wsgi(
     `trusted_proxies` say of a client's address is believed.
     """
     silence_spyne()
-    soap = build_server(service, observer)
-    readers = BodyReaders()
+    observer = observer or CallObserver(BridgeMetrics(CollectorRegistry()), Tracing())
+    calls = _Calls(service, observer, body_bytes_max)
     hsts = [("Strict-Transport-Security", HSTS)] if public_url.startswith("https:") else []
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -72,7 +76,7 @@ def build_wsgi(
         path = _path(environ)
         reading = method in ("GET", "HEAD")
         if path == ENDPOINT and method == "POST":
-            reply = _call(soap, environ, body_bytes_max, readers, client_address(environ, trusted_proxies))
+            reply = calls.reply(environ, client_address(environ, trusted_proxies))
         elif path == ENDPOINT and reading:
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
@@ -119,22 +123,42 @@ def fault(reason: str, code: str) -> Reply:
     return "500 Internal Server Error", _XML, body.encode()
 
 
-def _call(soap: SoapServer, environ: WSGIEnvironment, body_bytes_max: int, readers: BodyReaders, address: str) -> Reply:
-    try:
-        with readers.one_more(address):
-            body = _read_body(environ, body_bytes_max)
-        envelope = read_envelope(body, str(environ.get("CONTENT_TYPE", "")))
-    except Refusal as refusal:
-        _log.warning("soap_request_refused", reason=refusal.reason)
-        return fault(refusal.reason, refusal.code)
-    except TooManySlowBodiesError:
-        _log.warning("soap_request_refused", reason="too many unfinished requests of one address")
-        return fault("Too many unfinished requests come from this address.", "Server")
-    try:
-        return "200 OK", _XML, soap.answer(envelope, address)
-    except Exception as error:  # noqa: BLE001  a traceback must never be the reply
-        _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
-        return fault("The server had a problem.", "Server")
+class _Calls:
+    """Reads a call, checks it, and has it answered."""
+
+    def __init__(self, service: WebConnectorService, observer: CallObserver, body_bytes_max: int) -> None:
+        self._soap = build_server(service, observer)
+        self._observer = observer
+        self._body_bytes_max = body_bytes_max
+        self._readers = BodyReaders()
+        self._kept = KeptReplies()
+
+    def reply(self, environ: WSGIEnvironment, address: str) -> Reply:
+        """Give the reply to a POST from `address`."""
+        content_type = str(environ.get("CONTENT_TYPE", ""))
+        try:
+            with self._readers.one_more(address):
+                body = _read_body(environ, self._body_bytes_max)
+            kept = self._kept.find(body, content_type)
+            if kept is not None:
+                with self._observer.call(kept[0], {}):
+                    return "200 OK", _XML, kept[1]
+            envelope = read_envelope(body, content_type)
+        except Refusal as refusal:
+            _log.warning("soap_request_refused", reason=refusal.reason)
+            return fault(refusal.reason, refusal.code)
+        except TooManySlowBodiesError:
+            _log.warning("soap_request_refused", reason="too many unfinished requests of one address")
+            return fault("Too many unfinished requests come from this address.", "Server")
+        notes = CallNotes(address=address)
+        try:
+            answer = self._soap.answer(envelope, notes)
+        except Exception as error:  # noqa: BLE001  a traceback must never be the reply
+            _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
+            return fault("The server had a problem.", "Server")
+        if not notes.has_failed:
+            self._kept.keep(body, content_type, method=method_of(envelope), reply=answer)
+        return "200 OK", _XML, answer
 
 
 def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:

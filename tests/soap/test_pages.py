@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import zeep
 from lxml import etree
+from prometheus_client import CollectorRegistry
 
+from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.wsdl import OPERATIONS, build_wsdl
 from qbwc_bridge.wsgi import build_wsgi
+from telemetry.instruments import BridgeMetrics
+from telemetry.tracing import Tracing
 from tests.soap.fake_service import RecordingService, support_text
 from tests.soap.server_process import Server, start_process
 
@@ -115,7 +119,8 @@ def test_wsdl_means_the_same_as_intuits(intuit_wsdl: Path, tmp_path: Path) -> No
 def test_spyne_serves_exactly_the_stated_operations() -> None:
     from qbwc_bridge.soap import build_server
 
-    methods = build_server(RecordingService()).app.interface.service_method_map
+    observer = CallObserver(BridgeMetrics(CollectorRegistry()), Tracing())
+    methods = build_server(RecordingService(), observer).app.interface.service_method_map
     assert {etree.QName(name).localname for name in methods} == {operation.name for operation in OPERATIONS}
 
 
