@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 
@@ -40,6 +41,7 @@ def _is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Seq
     return any(address in network for network in networks)
 
 
+@functools.lru_cache(maxsize=4096)  # the same few come again and again
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]

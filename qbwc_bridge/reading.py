@@ -6,6 +6,7 @@ can: a proxy in front that reads requests within a time limit is what stops thos
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import threading
 from collections import Counter
@@ -48,6 +49,7 @@ class BodyReaders:
                     del self._reading[address]
 
 
+@functools.lru_cache(maxsize=4096)
 def _is_public(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_global

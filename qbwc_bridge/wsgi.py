@@ -22,7 +22,7 @@ from qbwc_bridge.kept_replies import KeptReplies
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
-from qbwc_bridge.soap import CallNotes, build_server, describe_failure, method_of
+from qbwc_bridge.soap import CallNotes, build_server, describe_failure
 from qbwc_bridge.wsdl import build_wsdl
 from telemetry.instruments import BridgeMetrics
 from telemetry.tracing import Tracing
@@ -157,7 +157,7 @@ class _Calls:
             _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
             return fault("The server had a problem.", "Server")
         if not notes.has_failed:
-            self._kept.keep(body, content_type, method=method_of(envelope), reply=answer)
+            self._kept.keep(body, content_type, method=notes.method, reply=answer)
         return "200 OK", _XML, answer
 
 
