@@ -23,6 +23,7 @@ from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.soap import CallNotes, build_server, describe_failure
+from qbwc_bridge.turns import Turns
 from qbwc_bridge.wsdl import build_wsdl
 from telemetry.instruments import BridgeMetrics
 from telemetry.tracing import Tracing
@@ -131,34 +132,38 @@ class _Calls:
         self._observer = observer
         self._body_bytes_max = body_bytes_max
         self._readers = BodyReaders()
+        self._turns = Turns()
         self._kept = KeptReplies()
 
     def reply(self, environ: WSGIEnvironment, address: str) -> Reply:
         """Give the reply to a POST from `address`."""
-        content_type = str(environ.get("CONTENT_TYPE", ""))
+        content_type, body = str(environ.get("CONTENT_TYPE", "")), b""
         try:
             with self._readers.one_more(address):
                 body = _read_body(environ, self._body_bytes_max)
-            kept = self._kept.find(body, content_type)
-            if kept is not None:
-                with self._observer.call(kept[0], {}):
-                    return "200 OK", _XML, kept[1]
-            envelope = read_envelope(body, content_type)
+            with self._turns.one():
+                return "200 OK", _XML, self._answer(body, content_type, address)
         except Refusal as refusal:
             _log.warning("soap_request_refused", reason=refusal.reason)
             return fault(refusal.reason, refusal.code)
         except TooManySlowBodiesError:
             _log.warning("soap_request_refused", reason="too many unfinished requests of one address")
             return fault("Too many unfinished requests come from this address.", "Server")
-        notes = CallNotes(address=address)
-        try:
-            answer = self._soap.answer(envelope, notes)
         except Exception as error:  # noqa: BLE001  a traceback must never be the reply
             _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
             return fault("The server had a problem.", "Server")
+
+    def _answer(self, body: bytes, content_type: str, address: str) -> bytes:
+        kept = self._kept.find(body, content_type)
+        if kept is not None:
+            with self._observer.call(kept[0], {}):
+                return kept[1]
+        envelope = read_envelope(body, content_type)
+        notes = CallNotes(address=address)
+        answer = self._soap.answer(envelope, notes)
         if not notes.has_failed:
             self._kept.keep(body, content_type, method=notes.method, reply=answer)
-        return "200 OK", _XML, answer
+        return answer
 
 
 def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:
