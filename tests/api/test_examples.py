@@ -118,6 +118,7 @@ async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, An
     await call.send("PATCH", ONE, {"run_every_minutes": 20})
     await call.send("POST", f"{ONE}/password", {"grace_minutes": 60})
     await call.send("POST", f"{ONE}/rotate-ids")
+    await call.send("POST", f"{ONE}/console-link")
     await _collect_lists_and_mapping(call, world)
     hook = await call.send("POST", f"{ONE}/webhooks", {"url": "https://tms.example.com/hooks/quickbooks"})
     one_hook = f"{ONE}/webhooks/{hook['id']}"
