@@ -21,6 +21,7 @@ from tms_api import (
     health,
     mappings,
     problems,
+    quiet_hours,
     suggestions,
     webhooks,
 )
@@ -86,6 +87,7 @@ def build_app(services: ApiServices) -> FastAPI:
         companies.releases_router,
         connections.router,
         console_links.router,
+        quiet_hours.router,
         external_items.router,
         suggestions.router,
         mappings.router,
