@@ -51,4 +51,9 @@ def money(value: object, currency: str | None = None) -> Markup:
     return Markup("{}&nbsp;{}").format(text, currency) if currency else Markup(text)  # noqa: S704 digits only
 
 
-FILTERS = {"when": when, "span": span, "ago": ago, "count": count, "money": money}
+def moment(value: str | None) -> datetime | None:
+    """Read a time that is kept as text."""
+    return datetime.fromisoformat(value) if value else None
+
+
+FILTERS = {"moment": moment, "when": when, "span": span, "ago": ago, "count": count, "money": money}
