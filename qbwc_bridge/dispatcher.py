@@ -81,7 +81,7 @@ class Dispatcher:
             return "O:2.1"
         return ""
 
-    def authenticate(self, username: str, password: str) -> list[str]:
+    def authenticate(self, username: str, password: str, version: str = "") -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
         with self._database.transaction("authenticate") as session:
@@ -93,6 +93,7 @@ class Dispatcher:
                 return ["", "nvu"]
             lock_company(session, owner.id)
             owner.last_seen_at = now
+            owner.web_connector_version = version[:40] or owner.web_connector_version
             if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
                 owner.problem = None
             if owner.paused or quiet_until(owner.quiet_hours, now) is not None:

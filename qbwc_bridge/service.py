@@ -17,8 +17,8 @@ class WebConnectorService(Protocol):
     def client_version(self, version: str) -> str:
         """Accept with "" or refuse with `E:...` or `O:...`; never `W:`."""
 
-    def authenticate(self, username: str, password: str) -> list[str]:
-        """Give [ticket, "" | path | none | nvu | busy]."""
+    def authenticate(self, username: str, password: str, version: str = "") -> list[str]:
+        """Give [ticket, "" | path | none | nvu | busy]; `version` is the Web Connector's, where it is known."""
 
     def send_request_xml(
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str

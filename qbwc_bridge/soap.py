@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 import structlog
 
 from qbwc_bridge import spyne_compat
+from qbwc_bridge.client_versions import VERSION_KEY
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.wsdl import INT, NAMESPACE, OPERATIONS, STRING, STRINGS, Operation
 
 spyne_compat.install()
 
 # spyne can only be imported after the repair above.
-from spyne import Application, ComplexModel, Integer32, Service, Unicode, srpc  # noqa: E402
+from spyne import Application, ComplexModel, Integer32, Service, Unicode, rpc, srpc  # noqa: E402
 from spyne.protocol.soap import Soap11  # noqa: E402
 
 GENERAL_FAILURE = "The server had a problem. Nothing was lost; it will try again at the next run."
@@ -112,15 +113,21 @@ def _method(operation: Operation, handler: Callable[..., Any]) -> Any:
         answer = handler(*values)
         return _ARRAY_OF_STRING(string=answer) if returns_strings else answer
 
-    method.__name__ = operation.name
+    def method_with_version(ctx: Any, *values: Any) -> Any:
+        version = ctx.transport.req_env.get(VERSION_KEY)
+        return method(*values, version) if version else method(*values)
+
+    takes_version = operation.name == "authenticate"
+    body: Any = method_with_version if takes_version else method
+    body.__name__ = operation.name
     names = _PARAMETER_NAMES[operation.name]
-    decorate = srpc(
+    decorate = (rpc if takes_version else srpc)(
         *[_TEXT] * len(names),
         _args=names,
         _returns=_RESULT_TYPES[operation.result],
         _out_variable_name=f"{operation.name}Result",
     )
-    return decorate(method)
+    return decorate(body)
 
 
 def _guard(
@@ -135,7 +142,7 @@ def _guard(
         try:
             return check(call(*texts))
         except Exception as error:  # noqa: BLE001  whatever it was, the Web Connector needs a legal answer
-            secrets = [text for parameter, text in zip(names, texts, strict=True) if parameter in _SECRET]
+            secrets = [text for parameter, text in zip(names, texts, strict=False) if parameter in _SECRET]
             _log.error("soap_handler_failed", method=name, failure=describe_failure(error, secrets))
             return fallback
 

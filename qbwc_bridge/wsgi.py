@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 import structlog
 
+from qbwc_bridge import client_versions
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.soap import ENVELOPE_KEY, build_application, describe_failure
@@ -62,8 +63,9 @@ def build_wsgi(
         method = str(environ.get("REQUEST_METHOD", "GET")).upper()
         path = _path(environ)
         reading = method in ("GET", "HEAD")
+        more: list[tuple[str, str]] = []
         if path == ENDPOINT and method == "POST":
-            reply = _call(rpc, environ, body_bytes_max)
+            reply = _call(rpc, environ, body_bytes_max, more)
         elif path == ENDPOINT and reading:
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
@@ -80,6 +82,7 @@ def build_wsgi(
                 ("Content-Length", str(len(body))),
                 ("Cache-Control", "no-store"),
                 ("X-Content-Type-Options", "nosniff"),
+                *more,
             ],
         )
         return [b"" if method == "HEAD" else body]
@@ -104,15 +107,18 @@ def fault(reason: str, code: str) -> Reply:
     return "500 Internal Server Error", _XML, body.encode()
 
 
-def _call(rpc: Any, environ: WSGIEnvironment, body_bytes_max: int) -> Reply:
+def _call(rpc: Any, environ: WSGIEnvironment, body_bytes_max: int, more: list[tuple[str, str]]) -> Reply:
     try:
         body = _read_body(environ, body_bytes_max)
         envelope = read_envelope(body, str(environ.get("CONTENT_TYPE", "")))
     except Refusal as refusal:
         _log.warning("soap_request_refused", reason=refusal.reason)
         return fault(refusal.reason, refusal.code)
+    if version := client_versions.told_in(envelope):
+        more.append(("Set-Cookie", f"{client_versions.COOKIE}={version}; Path={ENDPOINT}; HttpOnly; SameSite=Strict"))
     # spyne sees the parsed envelope only, and a content type that it cannot stumble over.
     checked = {**environ, ENVELOPE_KEY: envelope, "CONTENT_TYPE": _XML, "CONTENT_LENGTH": "0", "QUERY_STRING": ""}
+    checked[client_versions.VERSION_KEY] = client_versions.kept_in(str(environ.get("HTTP_COOKIE", "")))
     statuses: list[str] = []
     try:
         answer = b"".join(rpc(checked, lambda status, _headers, _info=None: statuses.append(status)))

@@ -58,6 +58,17 @@ def test_nothing_to_do_is_none_and_opens_no_session(world: World) -> None:
         assert company(session, "acme").last_seen_at == world.clock.now  # type: ignore[union-attr]
 
 
+def test_the_version_of_the_web_connector_is_known_from_its_first_call(world: World) -> None:
+    """It names no company there, but keeps a cookie to authenticate; without the cookie the last one stands."""
+    assert world.update().outcome == "none"
+    with world.database.transaction() as session:
+        told = company(session, "acme").web_connector_version  # type: ignore[union-attr]
+    assert told == world.connector.product_version
+    world.dispatcher.authenticate("qbwc-acme", stores.PASSWORD)
+    with world.database.transaction() as session:
+        assert company(session, "acme").web_connector_version == told  # type: ignore[union-attr]
+
+
 def test_a_wrong_password_is_nvu_and_noted(world: World) -> None:
     """The Web Connector says QBWC1040; the operator sees it."""
     world.queue(stores.an_invoice())

@@ -287,6 +287,7 @@ class Window:
         """Keep a picture for the guide, when QBD_TEST_SCREENSHOTS asks for it."""
         if os.environ.get("QBD_TEST_SCREENSHOTS"):
             SCREENS.mkdir(parents=True, exist_ok=True)
+            self.page.evaluate("scrollTo(0, 0)")
             self.page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
 
 

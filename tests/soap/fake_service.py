@@ -36,7 +36,7 @@ class RecordingService:
         self._note("client_version", version)
         return ""
 
-    def authenticate(self, username: str, password: str) -> list[str]:
+    def authenticate(self, username: str, password: str, version: str = "") -> list[str]:
         self._note("authenticate", username, password)
         return ["{11111111-2222-3333-4444-555555555555}", ""]
 
