@@ -18,6 +18,7 @@ RUN useradd --system --uid 10001 --user-group --home-dir /nonexistent --no-creat
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY activities activities
+COPY console console
 COPY mapping mapping
 COPY ops ops
 COPY qbwc_bridge qbwc_bridge

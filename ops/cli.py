@@ -63,8 +63,15 @@ def _settings() -> Settings:
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option(help="Keep the temporary data folder afterwards.")] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="Stay, with QuickBooks calling every ten seconds, and print a link in.")
+    ] = False,
 ) -> None:
     """Run everything once with a simulated QuickBooks: sample documents in, a table of results out."""
+    if console:
+        from ops.demo_console import run_console_demo  # noqa: PLC0415
+
+        raise typer.Exit(run_console_demo(os.environ, keep=keep, tell=typer.echo))
     from ops.demo import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(os.environ, keep=keep))

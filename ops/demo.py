@@ -75,7 +75,7 @@ async def _run(settings: Settings, environ: Mapping[str, str], report: DemoRepor
         report.progress("Starting Temporal, worker, bridge and API")
         migrate(settings)
         await supervisor.start()
-        verdict.append(await _Demo(settings, report).run())
+        verdict.append(await Demo(settings, report).run())
 
     with data_folder(settings) as folder:
         supervisor = Supervisor(stack_parts(settings, environ, with_ui=False), folder / "logs", report.say)
@@ -91,7 +91,7 @@ async def _run(settings: Settings, environ: Mapping[str, str], report: DemoRepor
     return 0 if verdict == [True] else 1
 
 
-class _Demo:
+class Demo:
     """The demo's steps against a running stack."""
 
     def __init__(self, settings: Settings, report: DemoReport) -> None:
@@ -101,24 +101,26 @@ class _Demo:
         self._sessions = Sessions()
 
     async def run(self) -> bool:
+        """Do all of it and show the table; say whether everything came out as expected."""
         key = (await asyncio.to_thread(create_key, self._settings, "demo")).key
         headers = {"Authorization": f"Bearer {key}"}
         address = f"http://127.0.0.1:{self._settings.api_port}"
         async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=CALL_TIMEOUT_S) as api:
             company = freight_company(COMPANY_NAME)
-            password, qwc = await self._connect(api)
+            password, qwc = await self.connect(api)
             with web_connector(qwc, password, company) as connector:
-                await self._bring_lists(api, connector)
-                await self._map(api)
+                await self.bring_lists(api, connector)
+                await self.map(api)
                 await self._export(api)
                 await self._poll(api, connector)
         return self._report.finish(
             list(self._outcomes.values()), self._sessions, company.ledger, read_json("expected.json")
         )
 
-    async def _connect(self, api: httpx.AsyncClient) -> tuple[str, str]:
+    async def connect(self, api: httpx.AsyncClient) -> tuple[str, str]:
+        """Connect the company; give its password and its .qwc file."""
         self._report.progress("Connecting a company and adding its .qwc file to the Web Connector")
-        made = await _answer(
+        made = await answered(
             api.post(
                 "/v1/companies",
                 json={
@@ -136,30 +138,31 @@ class _Demo:
             raise DemoError(f"The .qwc file could not be downloaded: {qwc.text[:300]}")
         return str(made.json()["password"]), qwc.text
 
-    async def _bring_lists(self, api: httpx.AsyncClient, connector: WebConnector) -> None:
+    async def bring_lists(self, api: httpx.AsyncClient, connector: WebConnector) -> None:
+        """Let the Web Connector call until QuickBooks' lists are here."""
         self._report.progress("Bringing QuickBooks' lists over")
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             self._sessions.add(await asyncio.to_thread(connector.run_once))
-            lists = (await _answer(api.get(f"/v1/companies/{COMPANY}"), 200)).json()["lists"]
+            lists = (await answered(api.get(f"/v1/companies/{COMPANY}"), 200)).json()["lists"]
             if lists["state"] == "done":
                 counts = ", ".join(f"{one['entries']} {kind}" for kind, one in sorted(lists["kinds"].items()))
                 self._report.say(f"QuickBooks' lists are here: {counts}.")
                 return
         raise DemoError(f"QuickBooks' lists did not come over in {PATIENCE_S:.0f} s.")
 
-    async def _map(self, api: httpx.AsyncClient) -> None:
+    async def map(self, api: httpx.AsyncClient) -> None:
         """Accept what is suggested for the samples, then decide by name what no suggestion could."""
         self._report.progress("Mapping charges, customers and carriers")
         address = f"/v1/companies/{COMPANY}/mapping"
         documents = [read_json(name) for name in sample_names()]
         wanted = {"min_score": SURE, "documents": documents}
-        linked = (await _answer(api.post(f"{address}/suggestions/accept", json=wanted), 200)).json()["linked"]
+        linked = (await answered(api.post(f"{address}/suggestions/accept", json=wanted), 200)).json()["linked"]
         decisions = read_json("decisions.json")
         decided = 0
         for section, entries in decisions.items():
             for key, target in entries.items():
-                await _answer(api.put(f"{address}/{section}/{quote(key, safe='')}", json=target), 200)
+                await answered(api.put(f"{address}/{section}/{quote(key, safe='')}", json=target), 200)
                 decided += 1
         self._report.say(f"Mapped {len(linked)} links by suggestions of score {SURE} and more, {decided} by name.")
 
@@ -198,7 +201,7 @@ class _Demo:
             if not outcome.is_pending:
                 continue
             kind, document_id = outcome.document["kind"], outcome.document["id"]
-            panel = (await _answer(api.get(f"/v1/companies/{COMPANY}/exports/{kind}/{document_id}"), 200)).json()
+            panel = (await answered(api.get(f"/v1/companies/{COMPANY}/exports/{kind}/{document_id}"), 200)).json()
             if outcome.take_panel(panel):
                 self._report.transition(outcome)
         done = sum(not one.is_pending for one in self._outcomes.values())
@@ -231,7 +234,8 @@ def read_json(name: str) -> Any:
     return json.loads((SAMPLES / name).read_text("utf-8"))
 
 
-async def _answer(call: Any, wanted: int) -> httpx.Response:
+async def answered(call: Any, wanted: int) -> httpx.Response:
+    """Wait for an answer with this status; raise `DemoError` for any other."""
     response: httpx.Response = await call
     if response.status_code != wanted:
         raise DemoError(f"{response.request.url.path} answered {response.status_code}: {response.text[:300]}")

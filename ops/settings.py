@@ -88,7 +88,12 @@ class Settings(BaseSettings):
         "",
         description="where the Web Connector finds the bridge, https unless localhost; default: `http://localhost:<port>`",
     )
-    secret_key: SecretStr | None = Field(None, description="signs console links; at least 32 random characters")
+    console_url: str = Field(
+        "", description="where people find the console, https unless localhost; default: `http://localhost:<port>`"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="signs the console's links and sessions; at least 32 random characters; without it no console"
+    )
     payload_keys: SecretStr | None = Field(
         None,
         description="keys that encrypt what Temporal stores, `id:base64,...`: the first encrypts, all decrypt",
@@ -158,7 +163,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like postgresql://user:password@host/name or sqlite:///path")
         return value
 
-    @field_validator("public_url", "temporal_ui_url")
+    @field_validator("public_url", "console_url", "temporal_ui_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value:
@@ -181,6 +186,17 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https:// (http is for localhost only)")
         if ":" in host or host.rpartition(".")[2].isdigit():
             raise ValueError("must have a host name, not an IP address")
+        return value
+
+    @field_validator("console_url")
+    @classmethod
+    def _bare_https_unless_local(cls, value: str) -> str:
+        # Its cookies are for a whole host, and over plain http anybody on the way could take them.
+        parts = urlsplit(value)
+        if value.startswith("http:") and parts.hostname != LOCAL_HOST:
+            raise ValueError("must begin with https:// (http is for localhost only)")
+        if parts.path:
+            raise ValueError("must be a host without a path")
         return value
 
     @field_validator("secret_key")
@@ -236,6 +252,11 @@ class Settings(BaseSettings):
     def app_origin(self) -> str:
         """Give the address under which the Web Connector reaches the bridge, without a slash at its end."""
         return self.public_url or f"http://localhost:{self.soap_port}"
+
+    @property
+    def console_origin(self) -> str:
+        """Give the address under which people find the console, without a slash at its end."""
+        return self.console_url or f"http://localhost:{self.api_port}"
 
     @property
     def temporal_ui(self) -> str:

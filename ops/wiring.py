@@ -12,6 +12,7 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+import structlog
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
@@ -185,12 +186,16 @@ def api_app(
     clock: Callable[[], datetime] = now,
     tracing: Tracing | None = None,
 ) -> FastAPI:
-    """Build the HTTP API."""
+    """Build the HTTP API, and the console on it when there is a key to sign with."""
+    from console.app import install  # noqa: PLC0415
+    from console.services import LinkMaker  # noqa: PLC0415
+    from console.signing import Signer  # noqa: PLC0415
     from ops.observing import process_registry  # noqa: PLC0415
     from tms_api.app import ApiServices, build_app  # noqa: PLC0415
     from tms_api.temporal import TemporalExporter  # noqa: PLC0415
 
-    return build_app(
+    signer = Signer(settings.secret_key.get_secret_value()) if settings.secret_key is not None else None
+    app = build_app(
         ApiServices(
             database=database,
             exporter=TemporalExporter(client_factory(settings, tracing=tracing)),
@@ -205,8 +210,14 @@ def api_app(
             webhook_allow_private=settings.webhook_allow_private,
             secret_box=SecretBox(settings.payload_key_ring),
             is_public_https=settings.app_origin.startswith("https:"),
+            console_link=LinkMaker(signer, settings.console_origin) if signer is not None else None,
         )
     )
+    if signer is None:
+        structlog.get_logger("console").warning("console_off", reason="QBD_SECRET_KEY is not set")
+    else:
+        install(app, signer=signer, origin=settings.console_origin)
+    return app
 
 
 def soap_url(settings: Settings) -> str:

@@ -31,6 +31,7 @@ from store.companies import (
 )
 from store.engine import Database
 from store.polls import Polls
+from store.quiet_hours import quiet_until
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 
@@ -41,6 +42,7 @@ EXPIRED = "This session is not known here any more. Nothing is lost: run the upd
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
 ASKS_MAX = 2
+VERSION_MAX = 40
 COUNTED_MAX = 100
 """The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
 
@@ -84,10 +86,10 @@ class Dispatcher:
             return "O:2.1"
         return ""
 
-    def authenticate(self, username: str, password: str, address: str = "") -> list[str]:
+    def authenticate(self, username: str, password: str, address: str = "", version: str = "") -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
-        if self._has_nothing_to_do(username, password, address, now):
+        if self._has_nothing_to_do(username, password, address, version, now):
             return ["", "none"]
         with self._database.transaction("authenticate") as session:
             signing_in = sign_ins.look_up(session, username, address=address, now=now)
@@ -106,9 +108,11 @@ class Dispatcher:
                 return ["", "nvu"]
             owner.last_seen_at = now
             owner.last_address = address
+            owner.web_connector_version = version[:VERSION_MAX] or owner.web_connector_version
             if owner.problem is not None and owner.problem.get("code") in wrong_passwords.CODES:
                 owner.problem = None
-            if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
+            is_left_alone = owner.paused or quiet_until(owner.quiet_hours, now) is not None
+            if is_left_alone or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
                 self._observe.signed_in(session, "none", company_id=owner.id)
                 return ["", "none"]
             if self._is_being_worked_on(session, owner, now):
@@ -255,7 +259,7 @@ class Dispatcher:
                 yield session, found
             self._observe.moved(session, wc, before)
 
-    def _has_nothing_to_do(self, username: str, password: str, address: str, now: datetime) -> bool:
+    def _has_nothing_to_do(self, username: str, password: str, address: str, version: str, now: datetime) -> bool:
         """Say whether the right password came and nothing else is to be done than to note it: most calls end here."""
         with self._database.glance() as connection:
             seen = self._polls.look(connection, username, address=address, now=now)
@@ -265,9 +269,9 @@ class Dispatcher:
             if seen.problem is not None and seen.problem.get("code") in wrong_passwords.CODES:
                 return False
             has_work = seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
-            if has_work and not seen.paused:
+            if has_work and not seen.paused and quiet_until(seen.quiet_hours, now) is None:
                 return False
-            self._polls.note_seen(connection, seen.company_id, address=address, now=now)
+            self._polls.note_seen(connection, seen.company_id, address=address, version=version[:VERSION_MAX], now=now)
         self._observe.had_nothing(seen.company_id)
         return True
 
@@ -290,14 +294,16 @@ class Dispatcher:
             self._answers.give_up(session, owner, wc, unresolved, why=why)
             unresolved = None
         waiting = (
-            [] if _is_held(owner) else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
+            []
+            if _is_held(owner, now)
+            else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
         )
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
-            lists_due=not waiting and not _is_held(owner) and self._lists.is_due(session, owner),
+            lists_due=not waiting and not _is_held(owner, now) and self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -395,14 +401,14 @@ class Dispatcher:
 
     def _progress(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> int:
         now = self._clock()
-        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now, at_most=COUNTED_MAX)
+        left = 0 if _is_held(owner, now) else queue.count_waiting(session, owner.id, now=now, at_most=COUNTED_MAX)
         # There is at most one write set out, so after its own answer nobody has to look for another one.
         is_settled = exchange.kind == "write" and exchange.state == queue.ANSWERED
         if not is_settled and queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
-        elif not left and not _is_held(owner) and self._lists.is_due(session, owner):
+        elif not left and not _is_held(owner, now) and self._lists.is_due(session, owner):
             return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=left)
         if result == machine.DONE:
@@ -410,9 +416,11 @@ class Dispatcher:
         return result
 
 
-def _is_held(owner: Company) -> bool:
-    """Say whether nothing new may leave: paused, or the books move and the new file was not met yet."""
-    return owner.paused or (owner.rebind_requested_at is not None and owner.bound_company_name is not None)
+def _is_held(owner: Company, now: datetime) -> bool:
+    """Say whether nothing new may leave: paused, quiet hours, or the books move and the new file was not met yet."""
+    if owner.paused or quiet_until(owner.quiet_hours, now) is not None:
+        return True
+    return owner.rebind_requested_at is not None and owner.bound_company_name is not None
 
 
 def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:

@@ -17,8 +17,11 @@ class WebConnectorService(Protocol):
     def client_version(self, version: str) -> str:
         """Accept with "" or refuse with `E:...` or `O:...`; never `W:`."""
 
-    def authenticate(self, username: str, password: str, address: str = "") -> list[str]:
-        """Give [ticket, "" | path | none | nvu | busy]; `address` is where the call came from, "" when unknown."""
+    def authenticate(self, username: str, password: str, address: str = "", version: str = "") -> list[str]:
+        """Give [ticket, "" | path | none | nvu | busy].
+
+        `address` is where the call came from, `version` the Web Connector's, both where they are known.
+        """
 
     def send_request_xml(
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str

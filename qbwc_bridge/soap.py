@@ -72,6 +72,8 @@ class CallNotes:
 
     address: str = ""
     """Where it came from."""
+    version: str = ""
+    """The Web Connector's, where its cookie says it."""
     has_failed: bool = False
     """The handler failed, and the reply is the polite one."""
     method: str = ""
@@ -189,7 +191,7 @@ def _guarded(
         texts = ["" if value is None else str(value) for value in values]
         parameters = dict(zip(names, texts, strict=True))
         if name == "authenticate":
-            texts.append(notes.address)
+            texts += [notes.address, notes.version]
         with observer.call(name, parameters) as failed:
             try:
                 return check(call(*texts))

@@ -16,9 +16,10 @@ from xml.sax.saxutils import escape
 import structlog
 from prometheus_client import CollectorRegistry
 
+from qbwc_bridge import client_versions
 from qbwc_bridge.client_address import Network, client_address
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
-from qbwc_bridge.kept_replies import KeptReplies
+from qbwc_bridge.kept_replies import Kept, KeptReplies
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
@@ -76,8 +77,9 @@ def build_wsgi(
         method = str(environ.get("REQUEST_METHOD", "GET")).upper()
         path = _path(environ)
         reading = method in ("GET", "HEAD")
+        more: list[tuple[str, str]] = []
         if path == ENDPOINT and method == "POST":
-            reply = calls.reply(environ, client_address(environ, trusted_proxies))
+            reply = calls.reply(environ, client_address(environ, trusted_proxies), more)
         elif path == ENDPOINT and reading:
             reply = _endpoint_page(environ, public_url)
         elif path == HEALTH and reading:
@@ -100,6 +102,7 @@ def build_wsgi(
                 ("Referrer-Policy", "no-referrer"),
                 ("Server", "qbd"),  # otherwise granian names itself
                 *hsts,
+                *more,
             ],
         )
         return [b"" if method == "HEAD" else body]
@@ -135,14 +138,18 @@ class _Calls:
         self._turns = Turns()
         self._kept = KeptReplies()
 
-    def reply(self, environ: WSGIEnvironment, address: str) -> Reply:
-        """Give the reply to a POST from `address`."""
+    def reply(self, environ: WSGIEnvironment, address: str, more: list[tuple[str, str]]) -> Reply:
+        """Give the reply to a POST from `address`; headers that it needs are added to `more`."""
         content_type, body = str(environ.get("CONTENT_TYPE", "")), b""
         try:
             with self._readers.one_more(address):
                 body = _read_body(environ, self._body_bytes_max)
             with self._turns.one():
-                return "200 OK", _XML, self._answer(body, content_type, address)
+                version = client_versions.kept_in(str(environ.get("HTTP_COOKIE", "")))
+                answer = self._answer(body, content_type, CallNotes(address=address, version=version))
+            if answer.version:
+                more.append(("Set-Cookie", client_versions.cookie_of(answer.version, path=ENDPOINT)))
+            return "200 OK", _XML, answer.body
         except Refusal as refusal:
             _log.warning("soap_request_refused", reason=refusal.reason)
             return fault(refusal.reason, refusal.code)
@@ -153,16 +160,16 @@ class _Calls:
             _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
             return fault("The server had a problem.", "Server")
 
-    def _answer(self, body: bytes, content_type: str, address: str) -> bytes:
+    def _answer(self, body: bytes, content_type: str, notes: CallNotes) -> Kept:
         kept = self._kept.find(body, content_type)
         if kept is not None:
-            with self._observer.call(kept[0], {}):
-                return kept[1]
+            with self._observer.call(kept.method, {}):
+                return kept
         envelope = read_envelope(body, content_type)
-        notes = CallNotes(address=address)
-        answer = self._soap.answer(envelope, notes)
+        reply = self._soap.answer(envelope, notes)
+        answer = Kept(method=notes.method, body=reply, version=client_versions.told_in(envelope))
         if not notes.has_failed:
-            self._kept.keep(body, content_type, method=notes.method, reply=answer)
+            self._kept.keep(body, content_type, answer)
         return answer
 
 

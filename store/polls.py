@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, exists, select, update
+from sqlalchemy import Connection, String, bindparam, exists, func, select, update
 
 from store.queue import SENT, WAITING
 from store.sign_ins import WINDOW, is_held
@@ -35,6 +35,7 @@ class Glance:
     sync_state: str | None
     last_sync_at: datetime | None
     retry_at: datetime | None
+    quiet_hours: dict[str, Any] | None
     is_held: bool
     """Too many wrong passwords came: none is looked at now."""
 
@@ -64,15 +65,18 @@ class Polls:
                 CompanySync.state,
                 CompanySync.last_sync_at,
                 CompanySync.retry_at,
+                Company.quiet_hours,
                 is_held(address, bindparam("failed_since", type_=UtcDateTime())),
             )
             .outerjoin(CompanySync, CompanySync.company_id == Company.id)
             .where(Company.username == bindparam("username"))
         )
+        told = bindparam("version", type_=String())
+        version = func.coalesce(func.nullif(told, ""), Company.web_connector_version)
         self._seen = (
             update(Company.__table__)  # type: ignore[arg-type]
             .where(Company.id == bindparam("company"))
-            .values(last_seen_at=now, last_address=address)
+            .values(last_seen_at=now, last_address=address, web_connector_version=version)
         )
 
     def look(self, connection: Connection, username: str, *, address: str, now: datetime) -> Glance | None:
@@ -81,6 +85,7 @@ class Polls:
         row = connection.execute(self._look, values).one_or_none()
         return Glance(*tuple(row)) if row is not None else None
 
-    def note_seen(self, connection: Connection, company_id: str, *, address: str, now: datetime) -> None:
-        """Note when and from where the Web Connector was last heard of."""
-        connection.execute(self._seen, {"company": company_id, "address": address, "now": now})
+    def note_seen(self, connection: Connection, company_id: str, *, address: str, version: str, now: datetime) -> None:
+        """Note when and from where the Web Connector was last heard of, and its version where it is known."""
+        values = {"company": company_id, "address": address, "version": version, "now": now}
+        connection.execute(self._seen, values)

@@ -23,6 +23,9 @@ COMPANY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 UNMATCHED = "unmatched"
 """The route of an address that does not exist; the address itself may hold anything."""
 
+PAGE_KEY = "failure_page"
+"""Where a page of the console leaves what answers in its place when it fails."""
+
 _log = structlog.get_logger("tms_api")
 
 
@@ -63,7 +66,9 @@ class Observer:
                 raise
             problem = internal_error()
             state[STATE_KEY] = problem.code
-            await problem_response(problem)(scope, receive, watched)
+            # The console leaves word how to say it to a person.
+            page = state.get(PAGE_KEY)
+            await (page() if page is not None else problem_response(problem))(scope, receive, watched)
         route = _template(scope)
         method = scope["method"] if route != UNMATCHED else "ANY"
         self._metrics.requests.labels(method, route, str(status)).inc()

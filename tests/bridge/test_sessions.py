@@ -58,6 +58,17 @@ def test_nothing_to_do_is_none_and_opens_no_session(world: World) -> None:
         assert company(session, "acme").last_seen_at == world.clock.now  # type: ignore[union-attr]
 
 
+def test_the_version_of_the_web_connector_is_known_from_its_first_call(world: World) -> None:
+    """It names no company there, but keeps a cookie to authenticate; without the cookie the last one stands."""
+    assert world.update().outcome == "none"
+    with world.database.transaction() as session:
+        told = company(session, "acme").web_connector_version  # type: ignore[union-attr]
+    assert told == world.connector.product_version
+    world.dispatcher.authenticate("qbwc-acme", stores.PASSWORD)
+    with world.database.transaction() as session:
+        assert company(session, "acme").web_connector_version == told  # type: ignore[union-attr]
+
+
 def test_a_wrong_password_is_nvu_and_noted(world: World) -> None:
     """The Web Connector says QBWC1040; the operator sees it."""
     world.queue(stores.an_invoice())
@@ -75,6 +86,29 @@ def test_a_paused_company_gets_nothing(world: World) -> None:
         company(session, "acme").paused = True  # type: ignore[union-attr]
     assert world.update().outcome == "none"
     assert world.request(request_id).state == queue.WAITING
+
+
+def test_in_quiet_hours_nothing_leaves_and_afterwards_everything_does(world: World) -> None:
+    """The Web Connector is seen and sent away; a session that was open when they began gets nothing new."""
+    request_id = world.queue(stores.an_invoice())
+    hours = {"from": "09:00", "until": "11:00", "time_zone": "UTC"}
+    with world.database.transaction() as session:
+        company(session, "acme").quiet_hours = hours  # type: ignore[union-attr]
+    assert world.update().outcome == "none"
+    assert world.request(request_id).state == queue.WAITING
+    with world.database.transaction() as session:
+        assert company(session, "acme").last_seen_at == world.clock.now  # type: ignore[union-attr]
+    world.clock.forward(minutes=45)
+    assert world.update().outcome == "ok"
+    assert world.request(request_id).state == queue.DONE
+
+    second = world.queue(stores.an_invoice("inv_2"))
+    ticket, _ = world.dispatcher.authenticate("qbwc-acme", stores.PASSWORD)
+    with world.database.transaction() as session:
+        company(session, "acme").quiet_hours = hours | {"until": "23:00"}  # type: ignore[union-attr]
+    handed = world.dispatcher.send_request_xml(ticket, world.hcp(), "C:\\x.qbw", "US", "16", "0")
+    assert "InvoiceAdd" not in handed
+    assert world.request(second).state == queue.WAITING
 
 
 def test_another_company_file_gets_no_byte_of_business_data(world: World) -> None:

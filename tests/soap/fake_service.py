@@ -42,7 +42,7 @@ class RecordingService:
             time.sleep(0.02)
         return ""
 
-    def authenticate(self, username: str, password: str, address: str = "") -> list[str]:
+    def authenticate(self, username: str, password: str, address: str = "", version: str = "") -> list[str]:
         self._note("authenticate", username, password)
         return ["{11111111-2222-3333-4444-555555555555}", ""]
 

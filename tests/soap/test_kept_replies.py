@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from benchmarks import canned
-from qbwc_bridge.kept_replies import LONGEST, MOST, KeptReplies
+from qbwc_bridge.kept_replies import LONGEST, MOST, Kept, KeptReplies
 from qbwc_bridge.wsgi import build_wsgi
 
 from .fake_service import RecordingService
@@ -47,14 +47,14 @@ def test_a_good_reply_is_kept_and_a_failure_is_not() -> None:
 def test_nothing_about_a_company_is_kept() -> None:
     kept = KeptReplies()
     for method in ("authenticate", "sendRequestXML", "receiveResponseXML", "getLastError", "closeConnection"):
-        kept.keep(b"<x/>", "text/xml", method=method, reply=b"<y/>")
+        kept.keep(b"<x/>", "text/xml", Kept(method, b"<y/>"))
         assert kept.find(b"<x/>", "text/xml") is None
 
 
 def test_memory_has_a_bound() -> None:
     kept = KeptReplies()
-    kept.keep(b"x" * LONGEST, "text/xml", method="clientVersion", reply=b"<y/>")
+    kept.keep(b"x" * LONGEST, "text/xml", Kept("clientVersion", b"<y/>"))
     assert kept.find(b"x" * LONGEST, "text/xml") is None
     for number in range(MOST + 5):
-        kept.keep(b"%d" % number, "", method="clientVersion", reply=b"<y/>")
+        kept.keep(b"%d" % number, "", Kept("clientVersion", b"<y/>"))
     assert sum(kept.find(b"%d" % number, "") is not None for number in range(MOST + 5)) == MOST
