@@ -108,6 +108,7 @@ class Export(Base):
     __table_args__ = (
         UniqueConstraint("company_id", "kind", "document_id", name="uq_exports_document"),
         Index("ix_exports_company_updated", "company_id", "updated_at"),
+        Index("ix_exports_company_created", "company_id", "created_at"),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))

@@ -17,11 +17,11 @@ from mapping.roles import Role
 from mapping.rules import CompanyMapping
 from mapping.suggestions import Candidate, Choice, Suggestion, suggest
 from mapping.unmapped import Side, Unmapped, unmapped
-from store import companies, exports
+from store import companies, worklist
 from store.tables import Company
 from tms_api.companies import require_company
 from tms_api.problems import ProblemError
-from tms_api.saving import Entry, SavedMapping, accepted, store_entries
+from tms_api.saving import Entry, accepted, put_entries
 from tms_api.services import ApiServices
 from tms_api.suggestion_models import (
     AcceptedSuggestions,
@@ -45,7 +45,9 @@ def suggestions(services: ApiServices, company_id: str, posted: Sequence[Mapping
         return SuggestionList(items=items, lists_known=any(lists.is_known(kind) for kind in ListKind))
 
 
-def accept_one(services: ApiServices, company_id: str, section: str, key: str, list_id: str) -> AcceptedSuggestions:
+def accept_one(
+    services: ApiServices, company_id: str, section: str, key: str, list_id: str, *, author: str = ""
+) -> AcceptedSuggestions:
     """Link one code to one entry, in every place where that is missing and the entry fits."""
     with services.database.transaction() as session:
         company = require_company(session, company_id, lock=True)
@@ -62,26 +64,34 @@ def accept_one(services: ApiServices, company_id: str, section: str, key: str, l
                     linked.append(_linked(place, entry.kind, entry.list_id, entry.full_name, None))
                     break
         if linked:
-            saved = store_entries(services, session, company, _entries(mapping, linked))
+            retrying = put_entries(services, session, company, _entries(mapping, linked), author=author)
             done = {(link.section, link.key, link.side) for link in linked}
             left = [place for place in wanted if (place.section, place.key, place.side) not in done]
-            return _answer(saved, linked, [_left(place, "The entry does not fit there.") for place in left])
+            return _answer(retrying, linked, [_left(place, "The entry does not fit there.") for place in left])
         # Saving it as it is says what is wrong with it.
         kind = _kind_of(list_id, lists, [place.role for place in places])
         link = _linked(places[0], kind, list_id, list_id, None)
-        store_entries(services, session, company, _entries(mapping, [link]))
+        put_entries(services, session, company, _entries(mapping, [link]), author=author)
         raise ProblemError(409, "lists_not_known", "QuickBooks' lists did not come over yet; map by name until then.")
 
 
 def accept_above(
-    services: ApiServices, company_id: str, min_score: int, posted: Sequence[Mapping[str, Any]]
+    services: ApiServices,
+    company_id: str,
+    min_score: int,
+    posted: Sequence[Mapping[str, Any]],
+    *,
+    section: str | None = None,
+    author: str = "",
 ) -> AcceptedSuggestions:
-    """Link everything whose best candidate has at least this score and no rival with the same one."""
+    """Link everything, or all of one section, whose best candidate has at least this score and no equal rival."""
     with services.database.transaction() as session:
         company = require_company(session, company_id, lock=True)
         linked, left = [], []
         items, _ = _found(session, company, posted)
         for item in items:
+            if section is not None and item.section != section:
+                continue
             best = item.candidates[0] if item.candidates else None
             reason = _reason_against(item.candidates, min_score)
             if best is None or reason is not None:
@@ -104,8 +114,8 @@ def accept_above(
                 )
         if not linked:
             return AcceptedSuggestions(linked=[], left=left, retrying=0)
-        saved = store_entries(services, session, company, _entries(accepted(company.mapping), linked))
-        return _answer(saved, linked, left)
+        entries = _entries(accepted(company.mapping), linked)
+        return _answer(put_entries(services, session, company, entries, author=author), linked, left)
 
 
 _ROLES = {
@@ -154,7 +164,7 @@ def _found(
 
 
 def _documents(session: Session, company: Company, posted: Sequence[Mapping[str, Any]]) -> list[Invoice | CarrierBill]:
-    seen = [*posted, *exports.recent_documents(session, company.id, limit=DOCUMENTS_MAX)]
+    seen = [*posted, *worklist.recent_documents(session, company.id, limit=DOCUMENTS_MAX)]
     parsed = (parse_document(data) for data in seen)
     return [document for document in parsed if not isinstance(document, list)]
 
@@ -227,8 +237,8 @@ def _entries(mapping: CompanyMapping, linked: Sequence[LinkedSuggestion]) -> lis
     return [Entry(section, key, body) for (section, key), body in bodies.items()]
 
 
-def _answer(saved: SavedMapping, linked: list[LinkedSuggestion], left: list[LeftSuggestion]) -> AcceptedSuggestions:
-    return AcceptedSuggestions(linked=linked, left=left, retrying=saved.retrying)
+def _answer(retrying: int, linked: list[LinkedSuggestion], left: list[LeftSuggestion]) -> AcceptedSuggestions:
+    return AcceptedSuggestions(linked=linked, left=left, retrying=retrying)
 
 
 def accept(services: ApiServices, company_id: str, body: AcceptRequest) -> AcceptedSuggestions:
