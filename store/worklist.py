@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session
@@ -158,9 +158,8 @@ def recent_documents(session: Session, company_id: str, *, limit: int) -> list[d
 
 
 def _handed(wanted: WorkFilter) -> Select[Any]:
-    query = (
-        select(HandedDocument, Export).outerjoin(Export, _same()).where(HandedDocument.company_id == wanted.company_id)
-    )
+    both = select(HandedDocument, Export).outerjoin(Export, _same())
+    query = cast("Select[Any]", both.where(HandedDocument.company_id == wanted.company_id))
     if wanted.kind:
         query = query.where(HandedDocument.kind == wanted.kind)
     if wanted.states is not None:

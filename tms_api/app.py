@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tms_api import (
     bulk,
+    choosing,
     companies,
     connections,
     description,
@@ -21,6 +22,7 @@ from tms_api import (
     mappings,
     problems,
     suggestions,
+    targets,
     webhooks,
 )
 from tms_api.access import RateLimiter
@@ -86,6 +88,8 @@ def build_app(services: ApiServices) -> FastAPI:
         connections.router,
         external_items.router,
         suggestions.router,
+        targets.router,
+        choosing.router,
         mappings.router,
         bulk.router,
         exports.router,

@@ -11,7 +11,7 @@ from activities.company_lists import loaded_lists
 from mapping.documents import CarrierBill, Invoice, parse_document
 from mapping.fits import fits
 from mapping.known_lists import KnownLists
-from mapping.links import links_of
+from mapping.links import excerpt, links_of
 from mapping.lists import ListKind
 from mapping.roles import Role
 from mapping.rules import CompanyMapping
@@ -33,6 +33,8 @@ from tms_api.suggestion_models import (
 
 DOCUMENTS_MAX = 2_000
 """The newest documents tell what is in use; older ones would only repeat them."""
+SURE = 90
+"""From this score on a suggestion is the same words or the same charge (mapping/suggestions.py)."""
 OTHERS_MAX = 50
 """Companies whose choices for the same codes are looked at."""
 
@@ -93,7 +95,7 @@ def accept_above(
             if section is not None and item.section != section:
                 continue
             best = item.candidates[0] if item.candidates else None
-            reason = _reason_against(item.candidates, min_score)
+            reason = reason_against(item.candidates, min_score)
             if best is None or reason is not None:
                 left.append(
                     LeftSuggestion(
@@ -144,7 +146,8 @@ def _kind_of(list_id: str, lists: KnownLists, roles: Iterable[Role]) -> ListKind
     return next((kind for kind in kinds if lists.by_list_id(kind, list_id) is not None), kinds[0])
 
 
-def _reason_against(candidates: Sequence[Candidate], min_score: int) -> str | None:
+def reason_against(candidates: Sequence[Candidate], min_score: int) -> str | None:
+    """Say why the best candidate is not accepted without a person; None: it is."""
     if not candidates:
         return "QuickBooks has nothing of a similar name."
     if candidates[0].score < min_score:
@@ -167,6 +170,26 @@ def _documents(session: Session, company: Company, posted: Sequence[Mapping[str,
     seen = [*posted, *worklist.recent_documents(session, company.id, limit=DOCUMENTS_MAX)]
     parsed = (parse_document(data) for data in seen)
     return [document for document in parsed if not isinstance(document, list)]
+
+
+def seen_documents(session: Session, company: Company) -> list[Invoice | CarrierBill]:
+    """Give the newest documents that can be read, handed over or exported: they tell what is in use."""
+    return _documents(session, company, ())
+
+
+def suggested_for(
+    session: Session, company: Company, missing: Sequence[Unmapped], documents: Sequence[Invoice | CarrierBill]
+) -> list[Suggestion]:
+    """Give the likely entries for some of what is missing; only the lists that it needs are read."""
+    if not missing:
+        return []
+    roles = {one.role for one in missing}
+    kinds = {role.kind for role in roles} | (
+        {ListKind.ACCOUNT} if roles & {Role.INVOICE_ITEM, Role.BILL_ITEM} else set()
+    )
+    mapping = accepted(excerpt(company.mapping, *documents))
+    lists = loaded_lists(session, company.id, kinds)
+    return suggest(missing, lists, _history(session, company, mapping, documents))
 
 
 def _missing(documents: Sequence[Invoice | CarrierBill], mapping: CompanyMapping) -> list[Unmapped]:
