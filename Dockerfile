@@ -11,6 +11,7 @@ RUN useradd --system --uid 10001 --home-dir /data --create-home qbd
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY activities activities
+COPY console console
 COPY mapping mapping
 COPY ops ops
 COPY qbwc_bridge qbwc_bridge

@@ -65,7 +65,12 @@ class Settings(BaseSettings):
         "",
         description="where the Web Connector finds the bridge, https unless localhost; default: `http://localhost:<port>`",
     )
-    secret_key: SecretStr | None = Field(None, description="signs console links; at least 32 random characters")
+    console_url: str = Field(
+        "", description="where people find the console, https unless localhost; default: `http://localhost:<port>`"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="signs the console's links and sessions; at least 32 random characters; without it no console"
+    )
     batch_size: int = Field(20, ge=1, le=500, description="most exports in one message set")
     batch_bytes: int = Field(500_000, ge=10_000, le=5_000_000, description="most bytes of one message set")
     session_budget_s: int = Field(240, ge=10, le=3600, description="seconds that one Web Connector session may work")
@@ -111,7 +116,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like postgresql://user:password@host/name or sqlite:///path")
         return value
 
-    @field_validator("public_url", "temporal_ui_url")
+    @field_validator("public_url", "console_url", "temporal_ui_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value:
@@ -134,6 +139,17 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https:// (http is for localhost only)")
         if ":" in host or host.rpartition(".")[2].isdigit():
             raise ValueError("must have a host name, not an IP address")
+        return value
+
+    @field_validator("console_url")
+    @classmethod
+    def _bare_https_unless_local(cls, value: str) -> str:
+        # Its cookies are for a whole host, and over plain http anybody on the way could take them.
+        parts = urlsplit(value)
+        if value.startswith("http:") and parts.hostname != LOCAL_HOST:
+            raise ValueError("must begin with https:// (http is for localhost only)")
+        if parts.path:
+            raise ValueError("must be a host without a path")
         return value
 
     @field_validator("secret_key")
@@ -166,6 +182,11 @@ class Settings(BaseSettings):
     def app_origin(self) -> str:
         """Give the address under which the Web Connector reaches the bridge, without a slash at its end."""
         return self.public_url or f"http://localhost:{self.soap_port}"
+
+    @property
+    def console_origin(self) -> str:
+        """Give the address under which people find the console, without a slash at its end."""
+        return self.console_url or f"http://localhost:{self.api_port}"
 
     @property
     def temporal_ui(self) -> str:

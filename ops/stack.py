@@ -19,6 +19,7 @@ from ops.database import make_data_folder, migrate
 from ops.exits import settle
 from ops.ports import require_all_free
 from ops.problems import StackError
+from ops.secret_key import with_secret_key
 from ops.settings import Settings, env_name
 from ops.supervisor import Part, Supervisor
 
@@ -128,6 +129,7 @@ def data_folder(settings: Settings) -> Iterator[Path]:
 async def run_up(settings: Settings, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
     """Run the stack until a signal asks for its end; what was under way goes on at the next start."""
     with data_folder(settings) as folder:
+        settings = with_secret_key(settings, folder)
         require_all_free(stack_ports(settings, environ))
         migrate(settings)
         tell(f"starting; logs are in {folder / 'logs'}")
@@ -158,6 +160,7 @@ def addresses(settings: Settings, environ: Mapping[str, str]) -> Sequence[str]:
     return (
         f"SOAP (Web Connector)  {settings.app_origin}",
         f"API                   http://localhost:{settings.api_port}/openapi.json",
+        f"Console               {settings.console_origin}",
         f"Temporal              {chosen}" if own else f"Temporal UI           {settings.temporal_ui}",
     )
 

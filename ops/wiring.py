@@ -12,6 +12,7 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -147,13 +148,17 @@ def bridge_wsgi(
 
 
 def api_app(settings: Settings, database: Database, *, clock: Callable[[], datetime] = now) -> FastAPI:
-    """Build the HTTP API."""
+    """Build the HTTP API, and the console on it when there is a key to sign with."""
     from prometheus_client import CollectorRegistry  # noqa: PLC0415
 
+    from console.app import install  # noqa: PLC0415
+    from console.services import LinkMaker  # noqa: PLC0415
+    from console.signing import Signer  # noqa: PLC0415
     from tms_api.app import ApiServices, build_app  # noqa: PLC0415
     from tms_api.temporal import TemporalExporter  # noqa: PLC0415
 
-    return build_app(
+    signer = Signer(settings.secret_key.get_secret_value()) if settings.secret_key is not None else None
+    app = build_app(
         ApiServices(
             database=database,
             exporter=TemporalExporter(client_factory(settings)),
@@ -165,8 +170,14 @@ def api_app(settings: Settings, database: Database, *, clock: Callable[[], datet
             password_grace_minutes=settings.password_grace_minutes,
             rate_limit_per_minute=settings.rate_limit_per_minute,
             webhook_allow_private=settings.webhook_allow_private,
+            console_link=LinkMaker(signer, settings.console_origin) if signer is not None else None,
         )
     )
+    if signer is None:
+        structlog.get_logger("console").warning("console_off", reason="QBD_SECRET_KEY is not set")
+    else:
+        install(app, signer=signer, origin=settings.console_origin)
+    return app
 
 
 def soap_url(settings: Settings) -> str:

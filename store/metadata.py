@@ -1,6 +1,24 @@
 """The metadata with every table of the store: each module that defines tables is named here."""
 
-from store import api_tables, list_tables, mapping_tables, sync_tables, tables, wait_tables, webhook_tables
+from store import (
+    api_tables,
+    console_tables,
+    list_tables,
+    mapping_tables,
+    sync_tables,
+    tables,
+    wait_tables,
+    webhook_tables,
+)
 
 METADATA = tables.Base.metadata
-MODULES = (tables, list_tables, sync_tables, wait_tables, api_tables, webhook_tables, mapping_tables)
+MODULES = (
+    tables,
+    list_tables,
+    sync_tables,
+    wait_tables,
+    api_tables,
+    webhook_tables,
+    console_tables,
+    mapping_tables,
+)

@@ -18,6 +18,9 @@ from tms_api.problems import STATE_KEY, internal_error, problem_response
 UNMATCHED = "unmatched"
 """The route of an address that does not exist; the address itself may hold anything."""
 
+PAGE_KEY = "failure_page"
+"""Where a page of the console leaves what answers in its place when it fails."""
+
 _log = structlog.get_logger("tms_api")
 
 
@@ -58,7 +61,9 @@ class Observer:
                 raise
             problem = internal_error()
             state[STATE_KEY] = problem.code
-            await problem_response(problem)(scope, receive, watched)
+            # The console leaves word how to say it to a person.
+            page = state.get(PAGE_KEY)
+            await (page() if page is not None else problem_response(problem))(scope, receive, watched)
         route = _template(scope)
         method = scope["method"] if route != UNMATCHED else "ANY"
         self._requests.labels(method, route, str(status)).inc()

@@ -54,6 +54,8 @@ class ApiServices:
     """How long the old password of a Web Connector works after a change, unless the request says otherwise."""
     rate_limit_per_minute: int = 0
     """Requests that one key may send in a minute, in this process; 0: any number."""
+    console_link: Callable[[str, datetime], tuple[str, datetime]] | None = None
+    """Makes the address of a one-time link to a company's console, and says when it ends; None: the console is off."""
     webhook_allow_private: bool = False
     """Whether webhooks may lead to private addresses and to http://localhost: for development only."""
 

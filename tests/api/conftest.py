@@ -184,6 +184,7 @@ async def world(database: Database, world_options: dict[str, Any]) -> AsyncItera
         public_soap_url="https://qbd.example.com/qbwc",
         temporal_ui_url=lambda workflow_id, run_id: f"http://ui/{workflow_id}/{run_id or ''}",
         registry=CollectorRegistry(),
+        console_link=lambda company, now: (f"https://qb.example.com/link/{company}", now + timedelta(minutes=10)),
         **world_options,
     )
     app = build_app(services)

@@ -97,7 +97,8 @@ async def _collect_lists_and_mapping(call: Collector, world: World) -> None:
     await call.send("PUT", f"{ONE}/mapping/terms/Net%2030", {"full_name": "Net 30"})
     await call.send("GET", f"{ONE}/mapping/issues")
     await call.send("GET", f"{ONE}/mapping/targets?place=charges/invoice&q=fuel")
-    await call.send("POST", f"{ONE}/mapping/paste", {"section": "customers", "text": "cus_91,Cafe Rio Foods", "save": True})
+    pasted = {"section": "customers", "text": "cus_91,Cafe Rio Foods", "save": True}
+    await call.send("POST", f"{ONE}/mapping/paste", pasted)
     changes = await call.send("GET", f"{ONE}/mapping/changes")
     await call.send("POST", f"{ONE}/mapping/changes/{changes['items'][0]['id']}/undo")
     await call.send("DELETE", f"{ONE}/mapping/terms/Net%2030")
@@ -122,6 +123,7 @@ async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, An
     await call.send("PATCH", ONE, {"run_every_minutes": 20})
     await call.send("POST", f"{ONE}/password", {"grace_minutes": 60})
     await call.send("POST", f"{ONE}/rotate-ids")
+    await call.send("POST", f"{ONE}/console-link")
     await _collect_lists_and_mapping(call, world)
     hook = await call.send("POST", f"{ONE}/webhooks", {"url": "https://tms.example.com/hooks/quickbooks"})
     one_hook = f"{ONE}/webhooks/{hook['id']}"

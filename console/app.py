@@ -1,0 +1,72 @@
+"""Puts the console on the API's application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from console import assets, companies, connect, connection, errors, home, sign_in
+from console.assets import Assets, read_assets
+from console.filters import FILTERS
+from console.services import Console
+from console.signing import Signer
+from console.visitors import Doorkeeper
+from tms_api.problems import problem_of, problem_response
+from tms_api.services import services_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+API_PREFIXES = ("/v1", "/openapi.json", "/healthz", "/readyz", "/metrics")
+
+
+def install(app: FastAPI, *, signer: Signer, origin: str) -> None:
+    """Serve the console at `/` of the API's application; `origin` is where people find it."""
+    files = read_assets()
+    app.state.console = Console(
+        origin=origin,
+        signer=signer,
+        doorkeeper=Doorkeeper(app.state.services.database, signer, is_secure=origin.startswith("https:")),
+        templates=_environment(files),
+        assets=files,
+    )
+    for router in (
+        assets.router,
+        home.router,
+        sign_in.router,
+        companies.router,
+        connect.router,
+        connection.router,
+    ):
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _not_found)
+
+
+def _environment(files: Assets) -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters.update(FILTERS)
+    more: dict[str, Any] = {"asset": files.address}
+    templates.globals.update(more)
+    return templates
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    # What no route takes: a program gets the API's problem, a person a page.
+    problem = problem_of(error)
+    request.state.problem_code = problem.code
+    if request.url.path.startswith(API_PREFIXES) or "text/html" not in request.headers.get("accept", ""):
+        return problem_response(problem)
+    services = services_of(request)
+    request.state.visitor = request.app.state.console.doorkeeper.visitor(request, services.clock())
+    return errors.problem_page(request, problem)

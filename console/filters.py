@@ -1,0 +1,54 @@
+"""How values look on pages: times, spans, numbers, money."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from markupsafe import Markup, escape
+
+
+def when(value: datetime | None) -> Markup:
+    """Write a time; a script of ours turns it into the reader's own zone."""
+    if value is None:
+        return Markup("never")
+    shown = f"{value:%Y-%m-%d %H:%M} UTC"
+    return Markup('<time datetime="{}" data-local>{}</time>').format(value.isoformat(timespec="seconds"), shown)
+
+
+def span(value: timedelta) -> str:
+    """Say how long, in the one unit that matters."""
+    seconds = max(0, int(value.total_seconds()))
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return "less than a minute"
+
+
+def ago(value: datetime | None, now: datetime) -> Markup:
+    """Say how long ago, with the exact time to hand."""
+    if value is None:
+        return Markup("never")
+    text = "just now" if now - value < timedelta(minutes=1) else f"{span(now - value)} ago"
+    stamp = value.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" data-ago title="{}">{}</time>').format(
+        stamp, f"{value:%Y-%m-%d %H:%M} UTC", text
+    )
+
+
+def count(value: int) -> str:
+    """Write a whole number with separators."""
+    return f"{value:,}"
+
+
+def money(value: object, currency: str | None = None) -> Markup:
+    """Write an amount with separators and two places; what is no number is shown as it is."""
+    try:
+        text = f"{Decimal(str(value)):,.2f}"
+    except InvalidOperation:
+        return escape(str(value))
+    return Markup("{}&nbsp;{}").format(text, currency) if currency else Markup(text)  # noqa: S704 digits only
+
+
+FILTERS = {"when": when, "span": span, "ago": ago, "count": count, "money": money}

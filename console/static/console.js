@@ -1,0 +1,13 @@
+// Everything works without these, apart from what moves by itself.
+import { startLive } from "./live.js";
+import { startComboboxes } from "./combobox.js";
+import { startTimes } from "./times.js";
+import { startCopying } from "./copy.js";
+
+const start = (root) => {
+  startTimes(root);
+  startCopying(root);
+  startComboboxes(root);
+  startLive(root, start);
+};
+start(document);

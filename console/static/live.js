@@ -1,0 +1,176 @@
+// A region <div id data-live="/address" data-every="5"> asks for its own content again and again; a form with
+// data-live-target="id of a region" is sent without leaving the page and its answer becomes the region's content.
+// A region's answer may send the header X-Go: then the browser goes there. data-announce marks what is read out.
+import { announce } from "./copy.js";
+
+const SLOWEST_S = 60;
+
+export function startLive(root, started) {
+  for (const region of root.querySelectorAll("[data-live]")) watch(region, started);
+  for (const form of root.querySelectorAll("form[data-live-target]")) enhance(form, started);
+}
+
+export async function refresh(region, started) {
+  const answer = await fetch(region.dataset.live, { headers: { "X-Live": "1" }, cache: "no-store" });
+  await take(region, answer, started);
+  return answer.ok;
+}
+
+function watch(region, started) {
+  if (region.dataset.watched) return;
+  region.dataset.watched = "true";
+  const every = Number(region.dataset.every || 5);
+  let failures = 0;
+  const again = (seconds) => setTimeout(look, seconds * 1000);
+  async function look() {
+    if (!region.isConnected) return;
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", look, { once: true });
+      return;
+    }
+    try {
+      failures = (await refresh(region, started)) ? 0 : failures + 1;
+    } catch {
+      failures += 1;
+    }
+    region.toggleAttribute("data-stale", failures > 1);
+    again(Math.min(every * 2 ** failures, SLOWEST_S));
+  }
+  again(every);
+}
+
+async function take(region, answer, started) {
+  const address = answer.headers.get("X-Go");
+  if (address) {
+    location.assign(address);
+    return;
+  }
+  const text = await answer.text();
+  if (answer.ok) {
+    replace(region, text, started);
+    return;
+  }
+  // The content stays true as of its time; what went wrong stands above it.
+  region.querySelector(":scope > [data-live-problem]")?.remove();
+  const problem = document.createElement("div");
+  problem.dataset.liveProblem = "true";
+  problem.innerHTML = answer.headers.get("content-type")?.startsWith("text/html") ? text : "";
+  region.prepend(problem);
+  // A session that ended asks no more.
+  if (answer.status === 401) region.removeAttribute("data-live");
+}
+
+// Changes only what differs, element by element: focus, selection, scroll and open menus of the rest stay.
+export function replace(region, text, started) {
+  const next = region.cloneNode(false);
+  next.innerHTML = text;
+  region.querySelector(":scope > [data-live-problem]")?.remove();
+  const changed = [];
+  morph(region, next, changed);
+  if (!changed.length) return;
+  started(region);
+  const said = [...region.querySelectorAll("[data-announce]")].filter((one) => changed.some((c) => one.contains(c) || c.contains(one)));
+  if (said.length) announce(said.map((one) => one.textContent.trim().replace(/\s+/g, " ")).join(". "));
+}
+
+function morph(old, next, changed) {
+  const before = [...old.childNodes];
+  const after = [...next.childNodes];
+  const keyed = new Map(before.filter((one) => one.id).map((one) => [one.id, one]));
+  let at = old.firstChild;
+  for (const wanted of after) {
+    let have = wanted.id ? keyed.get(wanted.id) : at;
+    if (!wanted.id && have?.id && keyed.get(have.id) === have) have = null;
+    if (have && same(have, wanted)) {
+      if (have !== at) old.insertBefore(have, at);
+      else at = at.nextSibling;
+      update(have, wanted, changed);
+    } else {
+      const fresh = wanted.cloneNode(true);
+      old.insertBefore(fresh, at);
+      changed.push(fresh);
+    }
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+    changed.push(old);
+  }
+}
+
+function same(one, other) {
+  return one.nodeType === other.nodeType && one.nodeName === other.nodeName && (one.id || "") === (other.id || "");
+}
+
+function update(have, wanted, changed) {
+  if (have.nodeType !== Node.ELEMENT_NODE) {
+    if (have.nodeValue !== wanted.nodeValue) {
+      have.nodeValue = wanted.nodeValue;
+      changed.push(have.parentElement);
+    }
+    return;
+  }
+  if (have.before_scripts !== undefined) {
+    // Made livelier by a script: left alone while it would come out the same, or while somebody is in it.
+    if (have.before_scripts === wanted.outerHTML || have.contains(document.activeElement)) return;
+    const fresh = wanted.cloneNode(true);
+    have.replaceWith(fresh);
+    changed.push(fresh);
+    return;
+  }
+  // What somebody is filling in stays theirs until it is sent.
+  if (have.matches("[data-keep]") || (have.matches("input, select, textarea") && (have === document.activeElement || isTouched(have)))) return;
+  if (have.isEqualNode(wanted)) return;
+  if (have.nodeName === "TIME" && have.dateTime === wanted.dateTime && have.hasAttribute("data-local")) return;
+  for (const { name, value } of [...wanted.attributes]) {
+    if (name === "open" && have.nodeName === "DETAILS") continue;
+    if (have.getAttribute(name) !== value && !isOurs(have, name)) {
+      have.setAttribute(name, value);
+      changed.push(have);
+    }
+  }
+  for (const { name } of [...have.attributes]) {
+    if (name === "open" && have.nodeName === "DETAILS") continue;
+    if (!wanted.hasAttribute(name) && !isOurs(have, name)) have.removeAttribute(name);
+  }
+  morph(have, wanted, changed);
+}
+
+function isOurs(element, name) {
+  return ["data-ready", "data-watched", "data-stale"].includes(name) || (name === "title" && element.nodeName === "TIME");
+}
+
+function isTouched(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.nodeName === "SELECT") return [...field.options].some((one) => one.selected !== one.defaultSelected);
+  return field.type !== "hidden" && field.value !== field.defaultValue;
+}
+
+function enhance(form, started) {
+  if (form.dataset.ready) return;
+  form.dataset.ready = "true";
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const region = document.getElementById(form.dataset.liveTarget);
+    const data = new FormData(form, event.submitter);
+    const buttons = [...form.querySelectorAll("button")].filter((one) => !one.disabled);
+    const method = (form.method || "get").toUpperCase();
+    const address = new URL(event.submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href, location.href);
+    for (const button of buttons) button.disabled = true;
+    try {
+      let body;
+      if (method === "GET") address.search = new URLSearchParams(data).toString();
+      else body = [...data.values()].some((one) => one instanceof File) ? data : new URLSearchParams(data);
+      const answer = await fetch(address, { method, body, headers: { "X-Live": "1" } });
+      if (answer.ok && method === "GET" && form.hasAttribute("data-live-history")) history.replaceState(null, "", address);
+      await take(region, answer, started);
+      if (answer.ok && form.isConnected && form.hasAttribute("data-live-reset")) form.reset();
+    } catch {
+      announce("That could not be sent. Check the network and try again.");
+      form.submit();
+    } finally {
+      for (const button of buttons) button.disabled = false;
+    }
+  });
+}
