@@ -51,4 +51,9 @@ def money(value: object, currency: str | None = None) -> Markup:
     return Markup("{}&nbsp;{}").format(text, currency) if currency else Markup(text)  # noqa: S704 digits only
 
 
-FILTERS = {"when": when, "span": span, "ago": ago, "count": count, "money": money}
+def stamp(value: str) -> Markup:
+    """Write a time that arrives as text, as the API gives it."""
+    return when(datetime.fromisoformat(value))
+
+
+FILTERS = {"stamp": stamp, "when": when, "span": span, "ago": ago, "count": count, "money": money}

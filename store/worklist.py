@@ -146,6 +146,12 @@ def counts(session: Session, company_id: str) -> dict[str, int]:
     return found | {NOT_EXPORTED: session.scalar(unexported) or 0}
 
 
+def moved_since(session: Session, company_id: str, since: datetime) -> dict[str, int]:
+    """Count the exports that changed at this time or later, by state."""
+    query = select(Export.state, func.count()).where(Export.company_id == company_id, Export.updated_at >= since)
+    return {state: count for state, count in session.execute(query.group_by(Export.state))}  # noqa: C416 as above
+
+
 def recent_documents(session: Session, company_id: str, *, limit: int) -> list[dict[str, Any]]:
     """Give the documents that came last, as they were posted; each once, as it was handed over last."""
     handed = select(HandedDocument.document).where(HandedDocument.company_id == company_id)

@@ -118,6 +118,13 @@ def work_items(services: ApiServices, company_id: str, refs: Sequence[ExportRef]
         return _items(services, session, company, rows)
 
 
+def moved_lately(services: ApiServices, company_id: str, within: timedelta) -> dict[Status, int]:
+    """Count the exports that changed lately, by status: how far a batch is that somebody just started."""
+    with services.database.transaction() as session:
+        require_company(session, company_id)
+        return _counts(worklist.moved_since(session, company_id, services.clock() - within))
+
+
 class CachedLists(StoreLists):
     """`StoreLists` that was told which entries will be asked for: many documents ask once a list, not once an entry."""
 
