@@ -17,7 +17,7 @@ from sqlalchemy import select
 from activities.exports import ExportActivities
 from simulator.company import CompanyFile
 from simulator.sample_company import freight_company
-from store import outbox
+from store import list_syncs, outbox
 from store.tables import OutboxSignal
 from tests.support import stores
 from tests.support.company_files import store_lists
@@ -58,6 +58,9 @@ class Played:
         self.quickbooks = quickbooks or freight_company(clock=world.clock)
         if lists:
             store_lists(world.database, self.quickbooks)
+            with world.database.transaction() as session:
+                done = list_syncs.request_sync(session, "acme", at=world.clock(), full=False)
+                done.state, done.last_sync_at = list_syncs.DONE, stores.NEVER_DUE
         self.api = world.client(headers=bearer())
         self._runs = itertools.count(1)
         self._activities = ExportActivities(world.database, clock=world.clock, new_id=stores.counter("REQ"))
