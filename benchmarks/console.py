@@ -71,7 +71,7 @@ def a_large_company(database: Database, customers: int, documents: int) -> None:
     with database.transaction() as session:
         key = ApiKey(id="k1", name="benchmark", key_hash=secrets.fingerprint(KEY), scopes="admin", created_at=NOW)
         session.add(key)
-        session.add(ListSync(company_id="acme", kind="customer", phase="done", last_full_at=NOW, last_sync_at=NOW))
+        session.add(ListSync(company_id="acme", kind="customer", phase="done", mode="full", last_full_at=NOW, last_sync_at=NOW))
         sync = list_syncs.company_sync(session, "acme")
         if sync is not None:
             sync.state = list_syncs.DONE
@@ -203,7 +203,7 @@ def in_browser(origin: str, start: Callable[[], Any]) -> float:
         page.get_by_label("API key").fill(KEY)
         page.get_by_role("button", name="Sign in").click()
         page.goto(f"{origin}/c/acme/mapping/customers")
-        field = page.get_by_role("combobox").first
+        field = page.get_by_role("combobox", name="Customer in QuickBooks").first
         taken = []
         for word in ("summit", "0482", "harbor pap", "granite", "prod")[:5]:
             field.fill("")

@@ -11,7 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console import assets, companies, connect, connection, document, documents, errors, home, mapping, sign_in
+from console import (
+    assets,
+    companies,
+    connect,
+    connection,
+    document,
+    documents,
+    errors,
+    home,
+    mapping,
+    sign_in,
+    words,
+)
 from console.assets import Assets, read_assets
 from console.filters import FILTERS
 from console.services import Console
@@ -59,6 +71,7 @@ def _environment(files: Assets) -> Environment:
         auto_reload=False,
     )
     templates.filters.update(FILTERS)
+    templates.filters.update(standing=words.standing, owner=words.owner, file_name=words.file_name)
     more: dict[str, Any] = {"asset": files.address}
     templates.globals.update(more)
     return templates

@@ -1,19 +1,140 @@
-"""Connecting QuickBooks Desktop, step by step."""
+"""Connecting QuickBooks Desktop, step by step, until its lists are here."""
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated, Any
+
+from fastapi import Form, Request
 from starlette.responses import Response
 
-from console.pages import render
-from console.routes import console_router
-from tms_api.companies import get_company
-from tms_api.services import Services
+from console.pages import go, render
+from console.routes import acts_as, console_router
+from tms_api.companies import change_company, get_company, get_steps, renew_password
+from tms_api.company_models import CompanyChanges, PasswordRequest, release_list
+from tms_api.problems import ProblemError
+from tms_api.services import ApiServices, Services
+
+HERE = "/c/{company}/connect"
+OTHER = "other"
+GOES_ON_TO = "/mapping"
+"""Where the waiting page leads when the lists are here."""
+STEPS = (
+    ("", "Software"),
+    ("/ready", "Get ready"),
+    ("/file", "File and password"),
+    ("/allow", "Allow access"),
+    ("/wait", "First contact"),
+)
+SCHEDULES = (15, 20, 30)
 
 router = console_router()
 
 
-@router.get("/c/{company}/connect", name="console:connect")
-def show_connect(company: str, services: Services, request: Request) -> Response:
-    """Show the first step."""
-    return render(request, "connect.html", company=get_company(company, services, request))
+@router.get(HERE, name="console:connect")
+def choose_software(company: str, services: Services, request: Request) -> Response:
+    """Show the first step: the software and its version."""
+    return _software(request, services, company)
+
+
+@router.post(HERE, name="console:choose", **acts_as("PATCH", ""))
+def take_software(
+    company: str,
+    services: Services,
+    request: Request,
+    release: Annotated[str, Form()] = "",
+    other: Annotated[str, Form()] = "",
+) -> Response:
+    """Keep the version, or say why it cannot be connected."""
+    chosen = other.strip() if release == OTHER else release
+    try:
+        if not chosen or len(chosen) > 100 or not chosen.isprintable():
+            raise ProblemError(422, "release_missing", "Choose the version that stands in QuickBooks' title bar.")
+        change_company(company, CompanyChanges(quickbooks_release=chosen), services, request)
+    except ProblemError as problem:
+        text = problem.issues[0].message.replace("`quickbooks_release`", chosen) if problem.issues else problem.detail
+        return _software(request, services, company, error=text, chosen=release, other=other, status=problem.status)
+    return go(request, f"/c/{company}/connect/ready")
+
+
+@router.get(f"{HERE}/ready", name="console:ready")
+def show_ready(company: str, services: Services, request: Request) -> Response:
+    """Show what has to be there."""
+    return _step(request, services, company, "/ready", soap_url=get_company(company, services, request).soap_url)
+
+
+@router.get(f"{HERE}/file", name="console:file")
+def show_file(company: str, services: Services, request: Request) -> Response:
+    """Show schedule, connection file and password."""
+    return _step(request, services, company, "/file", schedules=SCHEDULES, made=None)
+
+
+@router.post(f"{HERE}/schedule", name="console:first_schedule", **acts_as("PATCH", ""))
+def take_schedule(
+    company: str,
+    services: Services,
+    request: Request,
+    every: Annotated[str, Form()] = "15",
+    own: Annotated[str, Form()] = "",
+) -> Response:
+    """Keep how often the Web Connector shall call."""
+    text = own.strip() if every == OTHER else every
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= 1440:
+        return go(request, f"/c/{company}/connect/file", ("bad", "Not saved: choose 1 to 1440 minutes."))
+    change_company(company, CompanyChanges(run_every_minutes=int(text)), services, request)
+    saved = f"Saved: every {int(text)} minutes. Download the connection file now; it carries the schedule."
+    return go(request, f"/c/{company}/connect/file", ("ok", saved))
+
+
+@router.post(f"{HERE}/password", name="console:first_password", **acts_as("POST", "/password"))
+def show_password(company: str, services: Services, request: Request) -> Response:
+    """Make the password and show it, this once."""
+    is_new = get_company(company, services, request).connection.last_seen_at is None
+    # Before the first contact nobody uses the old one; afterwards it goes on for its grace time.
+    made = renew_password(company, services, Response(), PasswordRequest(grace_minutes=0) if is_new else None)
+    return _step(request, services, company, "/file", schedules=SCHEDULES, made=made)
+
+
+@router.get(f"{HERE}/allow", name="console:allow")
+def show_allow(company: str, services: Services, request: Request) -> Response:
+    """Show what to answer in the dialogs."""
+    return _step(request, services, company, "/allow", steps=get_steps(company, services).steps[3:])
+
+
+@router.get(f"{HERE}/wait", name="console:wait")
+def wait(company: str, services: Services, request: Request) -> Response:
+    """Show the page that waits for the first contact."""
+    return _step(request, services, company, "/wait")
+
+
+@router.get(f"{HERE}/wait/state", name="console:wait_state")
+def waited(company: str, services: Services, request: Request) -> Response:
+    """Say what was seen so far; go on by itself when the lists are here."""
+    view = get_company(company, services, request)
+    response = render(request, "connect_wait_state.html", company=view)
+    if view.lists.state == "done":
+        response.headers["X-Go"] = f"/c/{company}{GOES_ON_TO}"
+    return response
+
+
+def _software(
+    request: Request,
+    services: ApiServices,
+    company: str,
+    *,
+    error: str = "",
+    chosen: str | None = None,
+    other: str = "",
+    status: int = 200,
+) -> Response:
+    releases = release_list(services.clock().date()).items
+    return _step(
+        request, services, company, "", status=status, releases=releases, error=error, chosen=chosen, other=other
+    )
+
+
+def _step(
+    request: Request, services: ApiServices, company: str, step: str, *, status: int = 200, **context: Any
+) -> Response:
+    view = get_company(company, services, request)
+    template = f"connect{step.replace('/', '_')}.html" if step else "connect.html"
+    return render(request, template, status=status, company=view, steps_all=STEPS, step=step, **context)

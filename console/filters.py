@@ -51,9 +51,9 @@ def money(value: object, currency: str | None = None) -> Markup:
     return Markup("{}&nbsp;{}").format(text, currency) if currency else Markup(text)  # noqa: S704 digits only
 
 
-def stamp(value: str) -> Markup:
-    """Write a time that arrives as text, as the API gives it."""
-    return when(datetime.fromisoformat(value))
+def moment(value: str | None) -> datetime | None:
+    """Read a time that is kept as text."""
+    return datetime.fromisoformat(value) if value else None
 
 
-FILTERS = {"stamp": stamp, "when": when, "span": span, "ago": ago, "count": count, "money": money}
+FILTERS = {"moment": moment, "when": when, "span": span, "ago": ago, "count": count, "money": money}

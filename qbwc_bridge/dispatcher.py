@@ -32,6 +32,7 @@ from store.companies import (
     signs_in,
 )
 from store.engine import Database
+from store.quiet_hours import quiet_until
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 
@@ -94,7 +95,9 @@ class Dispatcher:
             owner.last_seen_at = now
             if owner.problem is not None and owner.problem.get("code") == SIGN_IN_REFUSED:
                 owner.problem = None
-            if owner.paused or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
+            if owner.paused or quiet_until(owner.quiet_hours, now) is not None:
+                return ["", "none"]
+            if not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
                 return ["", "none"]
             if self._is_being_worked_on(session, owner, now):
                 return ["", "busy"]
@@ -230,14 +233,16 @@ class Dispatcher:
             self._answers.give_up(session, owner, wc, unresolved, why=why)
             unresolved = None
         waiting = (
-            [] if _is_held(owner) else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
+            []
+            if _is_held(owner, now)
+            else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
         )
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
             unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
             waiting=len(waiting),
-            lists_due=not _is_held(owner) and self._lists.is_due(session, owner),
+            lists_due=not _is_held(owner, now) and self._lists.is_due(session, owner),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
@@ -331,12 +336,12 @@ class Dispatcher:
 
     def _progress(self, session: Session, owner: Company, wc: WebConnectorSession) -> int:
         now = self._clock()
-        left = 0 if _is_held(owner) else queue.count_waiting(session, owner.id, now=now)
+        left = 0 if _is_held(owner, now) else queue.count_waiting(session, owner.id, now=now)
         if queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
             left = 0  # the rest goes in the next session
-        elif not left and not _is_held(owner) and self._lists.is_due(session, owner):
+        elif not left and not _is_held(owner, now) and self._lists.is_due(session, owner):
             return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=left)
         if result == machine.DONE:
@@ -344,9 +349,11 @@ class Dispatcher:
         return result
 
 
-def _is_held(owner: Company) -> bool:
-    """Say whether nothing new may leave: paused, or the books move and the new file was not met yet."""
-    return owner.paused or (owner.rebind_requested_at is not None and owner.bound_company_name is not None)
+def _is_held(owner: Company, now: datetime) -> bool:
+    """Say whether nothing new may leave: paused, quiet hours, or the books move and the new file was not met yet."""
+    if owner.paused or quiet_until(owner.quiet_hours, now) is not None:
+        return True
+    return owner.rebind_requested_at is not None and owner.bound_company_name is not None
 
 
 def _note_wrong_password(session: Session, owner: Company, now: datetime) -> None:

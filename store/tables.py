@@ -62,6 +62,8 @@ class Company(Base):
     owner_id: Mapped[str] = mapped_column(String(38))
     file_id: Mapped[str] = mapped_column(String(38))
     paused: Mapped[bool] = mapped_column(default=False)
+    quiet_hours: Mapped[Json | None]
+    """{from, until, time_zone}: the span of each day in which the Web Connector gets no work."""
     company_file: Mapped[str] = mapped_column(Text, default="")
     """The path that authenticate hands out; "" means the file that is open."""
     ref_number_rule: Mapped[str] = mapped_column(String(40), default="keep_end")

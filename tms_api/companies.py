@@ -96,7 +96,7 @@ def connect_company(body: NewCompany, services: Services, request: Request, resp
                 raise _exists()
             session.add(row)
             session.flush()
-            view = _view(session, row, services, request)
+            view = company_view_of(session, row, services, request)
     except IntegrityError as error:
         # Somebody else connected it between the look and the insert.
         raise _exists() from error
@@ -118,7 +118,7 @@ def list_companies(
     with services.database.transaction() as session:
         only = caller_of(request).company_id
         rows = companies.companies(session, after=cursor or "", limit=limit + 1, only=only)
-        items = [_view(session, row, services, request) for row in rows[:limit]]
+        items = [company_view_of(session, row, services, request) for row in rows[:limit]]
     return CompanyList(items=items, cursor=items[-1].id if len(rows) > limit else None)
 
 
@@ -126,7 +126,7 @@ def list_companies(
 def get_company(company: CompanyPath, services: Services, request: Request) -> CompanyView:
     """Show a company and how its Web Connector fares."""
     with services.database.transaction() as session:
-        return _view(session, require_company(session, company), services, request)
+        return company_view_of(session, require_company(session, company), services, request)
 
 
 @router.patch("/{company}")
@@ -137,7 +137,7 @@ def change_company(company: CompanyPath, body: CompanyChanges, services: Service
         for name, value in body.model_dump(exclude_none=True).items():
             setattr(row, name, _accepted_release(value, services) if name == "quickbooks_release" else value)
         session.flush()
-        return _view(session, row, services, request)
+        return company_view_of(session, row, services, request)
 
 
 @router.get(
@@ -256,12 +256,14 @@ def _new_guid() -> str:
     return "{" + str(uuid.uuid4()).upper() + "}"
 
 
-def _view(session: Session, row: Company, services: ApiServices, request: Request) -> CompanyView:
+def company_view_of(session: Session, row: Company, services: ApiServices, request: Request) -> CompanyView:
+    """Show a company inside the caller's transaction."""
     return company_view(
         row,
         now=services.clock(),
         waiting=queue.count_waiting(session, row.id),
         in_flight=queue.count_in_flight(session, row.id),
+        oldest_waiting_at=queue.oldest_waiting_at(session, row.id),
         lists=lists_view(
             list_syncs.company_sync(session, row.id),
             {one.kind: one for one in list_syncs.list_syncs(session, row.id)},

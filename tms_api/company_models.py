@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from mapping.rules import RefNumberRule
+from store.quiet_hours import quiet_until
 from store.tables import Company
 from tms_api.connect_steps import Step
 from tms_api.connection import ConnectionState, diagnose
@@ -132,6 +133,15 @@ class CompanyView(BaseModel):
     lists: ListsView = Field(description="How far QuickBooks' lists have come over.")
     notes: list[str] = Field(description="What is worth knowing about this company's release.")
     created_at: datetime = Field(description="When it was connected.")
+    quiet_hours: dict[str, str] | None = Field(
+        default=None,
+        description="{from, until, time_zone}: when nothing is sent to QuickBooks; null: never.",
+        examples=[{"from": "22:00", "until": "05:30", "time_zone": "America/Chicago"}],
+    )
+    quiet_until: datetime | None = Field(
+        default=None, description="When the quiet hours end that it is in now; null: it is in none."
+    )
+    oldest_waiting_at: datetime | None = Field(default=None, description="Since when the oldest request waits.")
 
 
 class NewCompanyView(CompanyView):
@@ -210,6 +220,7 @@ def company_view(
     now: datetime,
     waiting: int,
     in_flight: int,
+    oldest_waiting_at: datetime | None,
     lists: ListsView,
     wrong_password_at: datetime | None,
     qwc_url: str,
@@ -250,6 +261,9 @@ def company_view(
         queue=QueueView(waiting=waiting, in_flight=in_flight),
         notes=[note] if note else [],
         created_at=company.created_at,
+        quiet_hours=company.quiet_hours,
+        quiet_until=quiet_until(company.quiet_hours, now),
+        oldest_waiting_at=oldest_waiting_at,
     )
 
 

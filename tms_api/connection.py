@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from store.quiet_hours import quiet_until
 from store.tables import Company
 
 STALE_AFTER_INTERVALS = 3
@@ -77,6 +78,10 @@ def diagnose(company: Company, now: datetime, *, soap_url: str, wrong_password_a
                 "Check that the QuickBooks PC is on and somebody is signed in, that the Web Connector runs and that "
                 "Auto-Run is ticked."
             )
+        case ConnectionState.CONNECTED if quiet_until(company.quiet_hours, now) is not None:
+            hours = company.quiet_hours or {}
+            reason = f"{seen}. It is in its quiet hours: nothing is sent until {hours['until']} ({hours['time_zone']})."
+            return Diagnosis(state=state, reason=reason, next_step=None)
         case ConnectionState.CONNECTED:
             return Diagnosis(state=state, reason=f"{seen}.", next_step=None)
     return Diagnosis(state=state, reason=reason, next_step=step)

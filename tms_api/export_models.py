@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mapping.issues import Change, Issue
+from store.quiet_hours import quiet_until
 from store.tables import Company, Export, TimelineEntry
 from tms_api.connection import ConnectionState, connection_state
 from tms_api.posted import PostedDocument
@@ -222,5 +223,8 @@ def _contact(company: Company, now: datetime, soap_url: str) -> str:
                 f"{seen} It calls every {company.run_every_minutes} minutes, so it is late: check that the PC is on, "
                 "that the Web Connector runs and that Auto-Run is ticked."
             )
+        case _ if quiet_until(company.quiet_hours, now) is not None:
+            hours = company.quiet_hours or {}
+            return f"{seen} It is in its quiet hours: nothing is sent until {hours['until']} ({hours['time_zone']})."
         case _:
             return seen

@@ -9,4 +9,11 @@ export function startTimes(root) {
     if (element.hasAttribute("data-local")) element.textContent = shown;
     element.title = shown;
   }
+  // A choice of time zone that nobody made yet begins with the reader's own.
+  for (const choice of root.querySelectorAll("select[data-own-zone]")) {
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if ([...choice.options].some((one) => one.value === own)) choice.value = own;
+    else choice.add(new Option(own, own, true, true), 0);
+    choice.removeAttribute("data-own-zone");
+  }
 }

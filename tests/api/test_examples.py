@@ -124,6 +124,9 @@ async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, An
     await call.send("POST", f"{ONE}/password", {"grace_minutes": 60})
     await call.send("POST", f"{ONE}/rotate-ids")
     await call.send("POST", f"{ONE}/console-link")
+    quiet = {"from": "22:00", "until": "05:30", "time_zone": "America/Chicago"}
+    await call.send("PUT", f"{ONE}/quiet-hours", quiet)
+    await call.send("DELETE", f"{ONE}/quiet-hours")
     await _collect_lists_and_mapping(call, world)
     hook = await call.send("POST", f"{ONE}/webhooks", {"url": "https://tms.example.com/hooks/quickbooks"})
     one_hook = f"{ONE}/webhooks/{hook['id']}"

@@ -77,6 +77,29 @@ def test_a_paused_company_gets_nothing(world: World) -> None:
     assert world.request(request_id).state == queue.WAITING
 
 
+def test_in_quiet_hours_nothing_leaves_and_afterwards_everything_does(world: World) -> None:
+    """The Web Connector is seen and sent away; a session that was open when they began gets nothing new."""
+    request_id = world.queue(stores.an_invoice())
+    hours = {"from": "09:00", "until": "11:00", "time_zone": "UTC"}
+    with world.database.transaction() as session:
+        company(session, "acme").quiet_hours = hours  # type: ignore[union-attr]
+    assert world.update().outcome == "none"
+    assert world.request(request_id).state == queue.WAITING
+    with world.database.transaction() as session:
+        assert company(session, "acme").last_seen_at == world.clock.now  # type: ignore[union-attr]
+    world.clock.forward(minutes=45)
+    assert world.update().outcome == "ok"
+    assert world.request(request_id).state == queue.DONE
+
+    second = world.queue(stores.an_invoice("inv_2"))
+    ticket, _ = world.dispatcher.authenticate("qbwc-acme", stores.PASSWORD)
+    with world.database.transaction() as session:
+        company(session, "acme").quiet_hours = hours | {"until": "23:00"}  # type: ignore[union-attr]
+    handed = world.dispatcher.send_request_xml(ticket, world.hcp(), "C:\\x.qbw", "US", "16", "0")
+    assert "InvoiceAdd" not in handed
+    assert world.request(second).state == queue.WAITING
+
+
 def test_another_company_file_gets_no_byte_of_business_data(world: World) -> None:
     """The reason names both files; everything stays queued; the right file heals it."""
     world.queue(stores.an_invoice("inv_1"))

@@ -80,7 +80,7 @@ def test_every_screen_in_every_state(world: World, window: NewWindow, width: str
 
     at("/mapping/charges", "mapping-charges")
     at("/mapping/customers", "mapping-customers")
-    field = page.get_by_role("combobox").first
+    field = page.get_by_role("combobox", name="Customer in QuickBooks").first
     field.click()
     field.fill("a")
     expect(page.get_by_role("option").first).to_be_visible()

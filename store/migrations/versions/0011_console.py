@@ -1,4 +1,4 @@
-"""The web console: sessions and used links.
+"""The web console: sessions, used links, a company's quiet hours.
 
 Revision ID: 0011
 Revises: 0005
@@ -17,6 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add what is new; programs of the version before go on working."""
+    op.add_column("companies", sa.Column("quiet_hours", sa.JSON(), nullable=True))
     op.create_table(
         "console_sessions",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
@@ -44,6 +45,7 @@ def downgrade() -> None:
     """Take the additions back."""
     op.drop_table("console_links_used")
     op.drop_table("console_sessions")
+    op.drop_column("companies", "quiet_hours")
 
 
 def _time() -> sa.DateTime:

@@ -1,0 +1,272 @@
+"""Connecting, the connection, and the companies, without a browser: what the pages say and what their forms do."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from store import companies, queue
+from store.tables import Company, Request
+from tests.support import stores
+
+from .conftest import READER, World, bearer, form_token, send_form
+
+CONNECTION = "/c/acme/connection"
+
+
+def _company(world: World, company_id: str = "acme") -> Company:
+    with world.database.transaction() as session:
+        found = companies.company(session, company_id)
+        assert found is not None
+        return found
+
+
+def _set(world: World, company_id: str = "acme", **fields: object) -> None:
+    with world.database.transaction() as session:
+        row = companies.company(session, company_id)
+        for name, value in fields.items():
+            setattr(row, name, value)
+
+
+def test_only_supported_versions_can_be_chosen_and_older_ones_say_why(world: World) -> None:
+    """The choice is disabled, and a form that sends it all the same is refused with the reason."""
+    client = world.by_link()
+    page = client.get("/c/acme/connect").text
+    choices = dict(re.findall(r'name="release" value="([^"]+)" required( disabled)?', page))
+    assert choices["Enterprise 24.0"] == ""
+    assert choices["2022"] == " disabled"
+    assert "Intuit ended the support of QuickBooks Desktop Enterprise 22.0 on 2025-05-31" in page
+    refused = send_form(client, "/c/acme/connect", {"release": "2022"}, page="/c/acme/connect")
+    assert refused.status_code == 422
+    assert "2022 cannot be used" in refused.text
+    assert _company(world).quickbooks_release == "2024"
+    taken = send_form(client, "/c/acme/connect", {"release": "Enterprise 24.0"}, page="/c/acme/connect")
+    assert taken.headers["location"] == "/c/acme/connect/ready"
+    newer = send_form(
+        client, "/c/acme/connect", {"release": "other", "other": "Enterprise 25.0"}, page="/c/acme/connect"
+    )
+    assert newer.status_code == 303
+    assert _company(world).quickbooks_release == "Enterprise 25.0"
+
+
+@pytest.mark.parametrize(
+    ("form", "kept"),
+    [
+        ({"every": "20"}, 20),
+        ({"every": "other", "own": "45"}, 45),
+        ({"every": "other", "own": "0"}, 15),
+        ({"every": "x"}, 15),
+    ],
+)
+def test_the_schedule_is_in_the_file(world: World, form: dict[str, str], kept: int) -> None:
+    """15, 20, 30 or an own one; nonsense is refused."""
+    client = world.by_link()
+    assert send_form(client, "/c/acme/connect/schedule", form, page="/c/acme/connect/file").status_code == 303
+    assert _company(world).run_every_minutes == kept
+    said = client.get("/c/acme/connect/file").text
+    assert ("Saved" in said) is (form["every"] == "20" or form.get("own") == "45")
+    assert "Saved" not in client.get("/c/acme/connect/file").text, "a message is shown once"
+
+
+def test_the_password_is_shown_once_and_works(world: World) -> None:
+    """The page before and after does not hold it; the Web Connector signs in with it."""
+    client = world.by_link()
+    page = send_form(client, "/c/acme/connect/password", {}, page="/c/acme/connect/file")
+    found = re.search(r'<code id="the-password">([^<]+)</code>', page.text)
+    assert found is not None
+    assert found[1] not in client.get("/c/acme/connect/file").text
+    assert world.web_connector(password=found[1]).run_once().outcome == "ok"
+    assert world.web_connector(password=stores.PASSWORD).run_once().outcome == "nvu"
+
+
+def test_the_file_is_downloaded(world: World) -> None:
+    """As an attachment, with this company's ids."""
+    answer = world.by_link().get("/c/acme/qwc")
+    assert answer.headers["content-disposition"] == 'attachment; filename="acme.qwc"'
+    assert f"<UserName>{_company(world).username}</UserName>" in answer.text
+
+
+def test_the_waiting_page_says_what_it_sees_and_goes_on(world: World) -> None:
+    """Nothing, a call, the open file, the lists: and then on to mapping by itself."""
+    client = world.by_link()
+    state = "/c/acme/connect/wait/state"
+    assert "Nothing has called yet" in client.get(state).text
+    assert "X-Go" not in client.get(state).headers
+    connector = world.web_connector()
+    world.bring_lists(connector)
+    answer = client.get(state)
+    assert answer.headers["x-go"] == "/c/acme/mapping"
+    said = " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+    assert "asked at 2026-11-23 10:" in said
+    assert "QuickBooks is connected" in said
+    assert connector.company.name.split()[0] in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("modal_dialog", "dialog"), ("wrong_file_open", "company file"), ("not_running", "QuickBooks")],
+)
+def test_the_waiting_page_names_the_problem_and_the_mend(world: World, fault: str, said: str) -> None:
+    """What is wrong, what to do, and whose turn it is."""
+    connector = world.web_connector()
+    getattr(connector.company.faults, fault)()
+    connector.run_once()
+    problem = _company(world).problem
+    assert problem is not None
+    page = world.by_link().get("/c/acme/connect/wait/state").text
+    assert "Something is in the way" in page
+    assert said.lower() in page.lower()
+    assert problem["next_step"] in httpx.Response(200, html=page).text.replace("&#39;", "'").replace("&#34;", '"')
+    assert "Whose turn it is: you, the bookkeeper" in page
+
+
+def test_a_wrong_password_is_said(world: World) -> None:
+    """Before the first contact, too."""
+    world.web_connector(password="wrong").run_once()
+    page = world.by_link().get("/c/acme/connect/wait/state").text
+    assert "password" in page
+    assert "make a new one" in page
+
+
+def test_pausing_quiet_hours_and_schedule(world: World) -> None:
+    """Each form does what the API's call does."""
+    client = world.by_link()
+    send_form(client, f"{CONNECTION}/pause", {"paused": "true"}, page=CONNECTION)
+    assert _company(world).paused
+    assert "Paused" in client.get(CONNECTION).text
+    send_form(client, f"{CONNECTION}/pause", {"paused": "false"}, page=CONNECTION)
+    assert not _company(world).paused
+    form = {"begins": "09:00", "until": "11:00", "time_zone": "UTC"}
+    send_form(client, f"{CONNECTION}/quiet-hours", form, page=CONNECTION)
+    assert _company(world).quiet_hours == {"from": "09:00", "until": "11:00", "time_zone": "UTC"}
+    assert world.web_connector().run_once().outcome == "none"
+    page = client.get(CONNECTION).text
+    assert "Quiet hours" in page
+    assert "Nothing is sent until the quiet hours end" in page
+    for bad in ({"until": "09:00"}, {"begins": "25:00"}, {"time_zone": "Mars/Olympus"}):
+        send_form(client, f"{CONNECTION}/quiet-hours", form | bad, page=CONNECTION)
+        assert "Quiet hours were not saved" in client.get(CONNECTION).text
+    send_form(client, f"{CONNECTION}/quiet-hours/end", {}, page=CONNECTION)
+    assert _company(world).quiet_hours is None
+    send_form(client, f"{CONNECTION}/schedule", {"minutes": "30"}, page=CONNECTION)
+    assert _company(world).run_every_minutes == 30
+
+
+def test_new_password_new_ids_and_another_file(world: World) -> None:
+    """The old password goes on for its hour or ends at once; ids change; the wish to move can be taken back."""
+    client = world.by_link()
+    connector = world.web_connector()
+    world.bring_lists(connector)
+    made = send_form(client, f"{CONNECTION}/password", {}, page=CONNECTION)
+    assert "The old one works until then" in made.text
+    assert connector.run_once().outcome != "nvu"
+    send_form(client, f"{CONNECTION}/password", {"ends": "now"}, page=CONNECTION)
+    assert connector.run_once().outcome == "nvu"
+    before = _company(world).file_id
+    page = send_form(client, f"{CONNECTION}/ids", {}, page=CONNECTION)
+    assert "Remove the old entry" in page.text
+    assert _company(world).file_id != before
+    send_form(client, f"{CONNECTION}/rebind", {}, page=CONNECTION)
+    assert _company(world).rebind_requested_at is not None
+    assert "Open the new company file" in client.get(CONNECTION).text
+    send_form(client, f"{CONNECTION}/stay", {}, page=CONNECTION)
+    assert _company(world).rebind_requested_at is None
+    send_form(client, f"{CONNECTION}/sync", {}, page=CONNECTION)
+    assert "At the next call" in client.get(CONNECTION).text
+
+
+def test_a_reading_key_sees_no_button_and_can_press_none(world: World) -> None:
+    """The page has no form but the sign-out, and every form that is sent all the same is refused."""
+    client = world.signed_in(READER)
+    page = client.get(CONNECTION).text
+    assert re.findall(r'<form method="post" action="([^"]+)"', page) == ["/sign-out"]
+    assert 'href="/companies/new"' not in client.get("/companies").text
+    token = form_token(page)
+    routers = [router for one in world.app.routes if (router := getattr(one, "original_router", None))]
+    checked = 0
+    for route in (route for router in routers for route in router.routes):
+        path = getattr(route, "path", "")
+        if "POST" not in getattr(route, "methods", ()) or not path.startswith(("/c/{company}", "/companies")):
+            continue
+        address = path.replace("{company}", "acme").replace("{", "").replace("}", "")
+        answer = client.post(address, data={"form_token": token})
+        assert answer.status_code == 403, path
+        assert "may look at this, but not change it" in answer.text
+        checked += 1
+    assert checked >= 12
+
+
+def test_companies_worst_first(world: World) -> None:
+    """Refused, stale, never seen, paused, connected; among equals the oldest pending export."""
+    now = world.clock()
+    late = now - timedelta(hours=3)
+    states: dict[str, dict[str, object]] = {
+        "fine": {"last_seen_at": now},
+        "fine-waits": {"last_seen_at": now},
+        "stale": {"last_seen_at": late},
+        "refused": {
+            "last_seen_at": now,
+            "problem": {"code": "x", "cause": "A dialog is open.", "next_step": "Close it."},
+        },
+        "paused": {"last_seen_at": now, "paused": True},
+    }
+    for name, fields in states.items():
+        stores.add_company(world.database, name, name=f"Company {name}", **fields)
+    _wait(world, "fine-waits", late)
+    page = world.signed_in().get("/companies").text
+    shown = re.findall(r'<tr id="company-([^"]+)"', page)
+    assert shown == ["refused", "stale", "acme", "rival", "paused", "fine-waits", "fine"]
+    assert "A dialog is open." in page
+    assert "3 hours ago" in page
+
+
+def _wait(world: World, company_id: str, since: object) -> None:
+    from store.tables import Export
+
+    with world.database.transaction() as session:
+        export = Export(
+            company_id=company_id,
+            kind="invoice",
+            document_id="i",
+            number="1",
+            content_hash="",
+            document={},
+            state="Queued",
+            created_at=since,
+            updated_at=since,
+        )
+        session.add(export)
+        session.flush()
+        session.add(
+            Request(
+                id="R1",
+                company_id=company_id,
+                export_id=export.id,
+                run_id="r",
+                workflow_id="w",
+                operation="InvoiceAdd",
+                body="",
+                facts={},
+                state=queue.WAITING,
+                batch_max=1,
+                available_at=since,
+                created_at=since,
+            )
+        )
+
+
+def test_staff_connect_a_company(world: World) -> None:
+    """From the list to its first step; an id that is taken is said."""
+    client = world.signed_in()
+    form = {"name": "New Freight", "company_id": "newfreight", "release": "Enterprise 24.0"}
+    made = send_form(client, "/companies/new", form, page="/companies/new")
+    assert made.headers["location"] == "/c/newfreight/connect"
+    again = send_form(client, "/companies/new", form, page="/companies/new")
+    assert (again.status_code, "There is a company with this id" in again.text) == (409, True)
+    bad = send_form(client, "/companies/new", form | {"company_id": "a b"}, page="/companies/new")
+    assert (bad.status_code, "The id cannot be used" in bad.text) == (422, True)
+    with httpx.Client(base_url=world.origin, trust_env=False, headers=bearer()) as api:
+        assert api.get("/v1/companies/newfreight").json()["quickbooks_release"] == "Enterprise 24.0"
