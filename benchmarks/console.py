@@ -71,7 +71,8 @@ def a_large_company(database: Database, customers: int, documents: int) -> None:
     with database.transaction() as session:
         key = ApiKey(id="k1", name="benchmark", key_hash=secrets.fingerprint(KEY), scopes="admin", created_at=NOW)
         session.add(key)
-        session.add(ListSync(company_id="acme", kind="customer", phase="done", mode="full", last_full_at=NOW, last_sync_at=NOW))
+        done = {"phase": "done", "mode": "full", "last_full_at": NOW, "last_sync_at": NOW}
+        session.add(ListSync(company_id="acme", kind="customer", **done))
         sync = list_syncs.company_sync(session, "acme")
         if sync is not None:
             sync.state = list_syncs.DONE
@@ -89,9 +90,9 @@ def a_large_company(database: Database, customers: int, documents: int) -> None:
             handed.append({**common, "party": document["customer"]["name"]})
             if number % 5:
                 exported.append({**common, **_state(number)})
-        for start in range(0, documents, 1_000):
-            session.execute(insert(HandedDocument), handed[start : start + 1_000])
-            session.execute(insert(Export), exported[start : start + 1_000])
+        for table, new in ((HandedDocument, handed), (Export, exported)):
+            for start in range(0, len(new), 1_000):
+                session.execute(insert(table), new[start : start + 1_000])
 
 
 def _customer(number: int) -> dict[str, Any]:
