@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qs, urlencode
 
@@ -18,7 +17,7 @@ from tms_api.bulk_models import BULK_MAX, BulkAnswer, ExportRef
 from tms_api.companies import get_company
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices, Services
-from tms_api.work import AGES, Status, WorkQuery, moved_lately, work_list
+from tms_api.work import AGES, Status, WorkQuery, work_list
 
 Message = tuple[str, str]
 Filter = Annotated[str, Query(max_length=100)]
@@ -32,7 +31,6 @@ STATUSES: dict[str, str] = {
 KINDS = {"invoice": "Invoices", "carrier_bill": "Carrier bills"}
 OWNERS = {"tms_user": "TMS user", "bookkeeper": "Bookkeeper", "it": "IT", "us": "TMS.ai"}
 OLDER = {"day": "Older than a day", "week": "Older than a week", "month": "Older than a month"}
-LATELY = timedelta(hours=1)
 TOLD_MAX = 5
 """Refusals of one action that are spelled out; the list shows the others."""
 
@@ -170,7 +168,7 @@ def _page(
         back=urlencode(query),
         link=lambda **changed: f"/c/{company}/documents?{urlencode(_changed(query, changed))}",
         messages=messages or [],
-        moved=moved_lately(services, company, LATELY) if view.counts["Pending"] else None,
+        moved=view.moved if view.counts["Pending"] else None,
         statuses=STATUSES,
         kinds=KINDS,
         owners=OWNERS,

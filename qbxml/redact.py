@@ -36,7 +36,7 @@ _SHOWN_ATTRIBUTES = frozenset(
 
 
 def redacted(text: str, request_id: str | None = None) -> str | None:
-    """Give a document, or the one element with this `requestID`, indented and without what is private.
+    """Give a document, or the one element about this request, indented and without what is private.
 
     None: it cannot be read, holds no such element, or was not kept (only its hash is).
     """
@@ -44,8 +44,8 @@ def redacted(text: str, request_id: str | None = None) -> str | None:
         root = parse_xml(text)
     except UnreadableResponse:
         return None
-    if request_id is not None and root.get("requestID") != request_id:
-        found = next((node for node in root.iter() if node.get("requestID") == request_id), None)
+    if request_id is not None:
+        found = next((node for node in root.iter() if _is_of(node.get("requestID"), request_id)), None)
         if found is None:
             return None
         root = found
@@ -61,3 +61,8 @@ def redacted(text: str, request_id: str | None = None) -> str | None:
                 node.attrib[name] = HIDDEN
     etree.indent(root)
     return etree.tostring(root, encoding="unicode")
+
+
+def _is_of(found: str | None, request_id: str) -> bool:
+    # Each attempt has an id of its own: that of the request and the attempt's number behind a point.
+    return found is not None and found.partition(".")[0] == request_id

@@ -27,6 +27,7 @@ from tms_api.services import ApiServices
 from workflows.contracts import OUTCOME_UNKNOWN, ExportState
 
 PAGE = 50
+LATELY = timedelta(hours=1)
 Status = Literal["NotExported", "Pending", "Successful", "Failed", "Cancelled"]
 AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 """Filters by age: older than this."""
@@ -72,6 +73,8 @@ class WorkList:
     items: list[WorkItem]
     counts: dict[Status, int]
     """Of all documents, whatever the filter says."""
+    moved: dict[Status, int]
+    """Exports that changed within the last hour, by status: how far a batch is that somebody just started."""
     next_after: str | None
 
 
@@ -107,7 +110,9 @@ def work_list(services: ApiServices, company_id: str, query: WorkQuery) -> WorkL
         )
         items = _items(services, session, company, rows[:PAGE])
         counts = _counts(worklist.counts(session, company_id))
-    return WorkList(items=items, counts=counts, next_after=_cursor(rows[PAGE - 1]) if len(rows) > PAGE else None)
+        moved = _counts(worklist.moved_since(session, company_id, now - LATELY))
+    next_after = _cursor(rows[PAGE - 1]) if len(rows) > PAGE else None
+    return WorkList(items=items, counts=counts, moved=moved, next_after=next_after)
 
 
 def work_items(services: ApiServices, company_id: str, refs: Sequence[ExportRef]) -> list[WorkItem]:
@@ -116,13 +121,6 @@ def work_items(services: ApiServices, company_id: str, refs: Sequence[ExportRef]
         company = require_company(session, company_id)
         rows = worklist.named(session, company_id, [(ref.kind, ref.document_id) for ref in refs])
         return _items(services, session, company, rows)
-
-
-def moved_lately(services: ApiServices, company_id: str, within: timedelta) -> dict[Status, int]:
-    """Count the exports that changed lately, by status: how far a batch is that somebody just started."""
-    with services.database.transaction() as session:
-        require_company(session, company_id)
-        return _counts(worklist.moved_since(session, company_id, services.clock() - within))
 
 
 class CachedLists(StoreLists):
