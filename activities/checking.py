@@ -15,12 +15,26 @@ from store import exports
 from store.tables import Company, Export
 from workflows.contracts import Failure
 
+UNSENT_GUID = "{00000000-0000-0000-0000-000000000000}"
+"""Stands where a transaction has its own: nothing is built to be sent."""
+
 
 def checked(
     session: Session, company: Company, document: Invoice | CarrierBill, *, external_guid: str
 ) -> Mapped | list[Issue]:
     """Map a document and check everything that can be known before QuickBooks sees it."""
-    lists = StoreLists(session, company.id)
+    return checked_with(session, company, document, StoreLists(session, company.id), external_guid=external_guid)
+
+
+def checked_with(
+    session: Session,
+    company: Company,
+    document: Invoice | CarrierBill,
+    lists: StoreLists,
+    *,
+    external_guid: str = UNSENT_GUID,
+) -> Mapped | list[Issue]:
+    """Do the same with lists that several documents share."""
     rules = rules_for(
         excerpt(company.mapping, document),
         country=company.country,

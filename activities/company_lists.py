@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -49,9 +49,10 @@ class StoreLists:
         return lists.has_active(self._session, self._company_id, kind, entry_type)
 
 
-def loaded_lists(session: Session, company_id: str) -> KnownLists:
-    """Read every list whole, for work that looks at thousands of entries: one query instead of one each."""
-    entries = (ListItem(**{**row, "kind": ListKind(row["kind"])}) for row in lists.all_entries(session, company_id))
+def loaded_lists(session: Session, company_id: str, kinds: Collection[ListKind] | None = None) -> KnownLists:
+    """Read lists whole (None: all), for work that looks at thousands of entries: one query instead of one each."""
+    rows = lists.all_entries(session, company_id, kinds)
+    entries = (ListItem(**{**row, "kind": ListKind(row["kind"])}) for row in rows)
     return KnownLists(entries, _facts(session, company_id))
 
 

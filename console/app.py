@@ -11,7 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console import assets, companies, connect, connection, errors, home, sign_in, words
+from console import (
+    assets,
+    companies,
+    connect,
+    connection,
+    document,
+    documents,
+    errors,
+    home,
+    mapping,
+    sign_in,
+    words,
+)
 from console.assets import Assets, read_assets
 from console.filters import FILTERS
 from console.services import Console
@@ -41,6 +53,9 @@ def install(app: FastAPI, *, signer: Signer, origin: str) -> None:
         companies.router,
         connect.router,
         connection.router,
+        mapping.router,
+        documents.router,
+        document.router,
     ):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _not_found)

@@ -168,7 +168,7 @@ class MessageSetResponse:
 
 def parse_response(text: str) -> MessageSetResponse:
     """Read QuickBooks' answer; raises UnreadableResponse with a sentence that says what is wrong."""
-    root = _parse(text)
+    root = parse_xml(text)
     sets = root.findall("QBXMLMsgsRs") if root.tag == "QBXML" else []
     if len(sets) != 1:
         raise UnreadableResponse("The answer is XML, but not the answer of QuickBooks: QBXMLMsgsRs is missing.")
@@ -236,7 +236,8 @@ def _version_key(version: str) -> tuple[int, int] | None:
     return int(major), int(minor)
 
 
-def _parse(text: str) -> etree._Element:
+def parse_xml(text: str) -> etree._Element:
+    """Read what QuickBooks wrote, without entities or a document type; raises `UnreadableResponse`."""
     if len(text) > MAX_RESPONSE_CHARACTERS:
         raise UnreadableResponse(f"The answer is longer than {MAX_RESPONSE_CHARACTERS} characters.")
     # A company file can hold characters that XML forbids; QuickBooks writes them as they are.

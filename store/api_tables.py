@@ -36,6 +36,7 @@ class HandedDocument(Base):
         UniqueConstraint("company_id", "kind", "document_id", name="uq_documents_document"),
         Index("ix_documents_company_updated", "company_id", "updated_at"),
         Index("ix_documents_company_id", "company_id", "id"),
+        Index("ix_documents_company_created", "company_id", "created_at"),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,8 +118,8 @@ def has_active(session: Session, company_id: str, kind: str, entry_type: str) ->
     return session.scalar(query.limit(1)) is not None
 
 
-def all_entries(session: Session, company_id: str) -> Iterator[dict[str, Any]]:
-    """Give what rules need of every entry of a company, gone ones too, one by one.
+def all_entries(session: Session, company_id: str, kinds: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Give what rules need of every entry of a company, or of some of its lists, gone ones too, one by one.
 
     As columns: 50,000 rows as objects of the session would cost more than the work itself.
     """
@@ -133,5 +133,23 @@ def all_entries(session: Session, company_id: str) -> Iterator[dict[str, Any]]:
         ListEntry.parent_list_id,
         ListEntry.facts,
     ).where(ListEntry.company_id == company_id)
+    if kinds is not None:
+        query = query.where(ListEntry.kind.in_(kinds))
     for row in session.execute(query):
         yield dict(row._mapping)
+
+
+def unusable(session: Session, company_id: str) -> set[tuple[str, str]]:
+    """Give kind and ListID of every entry that is inactive or gone: what links to one of them needs a look."""
+    query = select(ListEntry.kind, ListEntry.list_id).where(
+        ListEntry.company_id == company_id, or_(ListEntry.is_gone, not_(ListEntry.is_active))
+    )
+    return {(kind, list_id) for kind, list_id in session.execute(query)}
+
+
+def entries_by_id(session: Session, company_id: str, kind: str, list_ids: Collection[str]) -> Sequence[ListEntry]:
+    """Find many entries of a list in one question, those that are there."""
+    query = select(ListEntry).where(
+        ListEntry.company_id == company_id, ListEntry.kind == kind, ListEntry.list_id.in_(list_ids)
+    )
+    return session.scalars(query).all()

@@ -4,6 +4,7 @@ from store import (
     api_tables,
     console_tables,
     list_tables,
+    mapping_tables,
     sign_in_tables,
     sync_tables,
     tables,
@@ -12,4 +13,14 @@ from store import (
 )
 
 METADATA = tables.Base.metadata
-MODULES = (tables, list_tables, sync_tables, wait_tables, api_tables, webhook_tables, sign_in_tables, console_tables)
+MODULES = (
+    tables,
+    list_tables,
+    sync_tables,
+    wait_tables,
+    api_tables,
+    webhook_tables,
+    sign_in_tables,
+    console_tables,
+    mapping_tables,
+)

@@ -47,6 +47,11 @@ def newest_request(session: Session, export_id: int) -> Request | None:
     return session.scalar(query)
 
 
+def requests_of_export(session: Session, export_id: int) -> Sequence[Request]:
+    """Give every request that was queued for an export, newest first."""
+    return session.scalars(select(Request).where(Request.export_id == export_id).order_by(Request.seq.desc())).all()
+
+
 def requests_of_set(session: Session, message_set_id: str) -> Sequence[Request]:
     """Give the requests that travel in a set and are not settled, in the order they were queued."""
     query = select(Request).where(Request.message_set_id == message_set_id, Request.state == IN_FLIGHT)

@@ -138,6 +138,7 @@ class Export(Base):
         Index("ix_exports_company_owner", "company_id", "owner", "id"),
         Index("ix_exports_company_number", "company_id", "number"),
         _partial("ix_exports_unsuccessful", "state", "updated_at", where=UNSUCCESSFUL_EXPORTS),
+        Index("ix_exports_company_created", "company_id", "created_at"),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))

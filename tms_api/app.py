@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tms_api import (
     bulk,
+    choosing,
     companies,
     connections,
     console_links,
@@ -23,6 +24,7 @@ from tms_api import (
     problems,
     quiet_hours,
     suggestions,
+    targets,
     webhooks,
 )
 from tms_api.access import RateLimiter
@@ -92,6 +94,8 @@ def build_app(services: ApiServices) -> FastAPI:
         quiet_hours.router,
         external_items.router,
         suggestions.router,
+        targets.router,
+        choosing.router,
         mappings.router,
         bulk.router,
         exports.router,

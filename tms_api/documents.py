@@ -142,17 +142,22 @@ async def export_document(
 ) -> ExportPanel:
     """Export a document as it was handed over; the same rules as for one that is posted."""
     confirmed = body is not None and body.confirm_not_in_quickbooks
-    accepted = await to_thread.run_sync(_accept, services, company, kind, document_id, confirmed)
+    accepted = await to_thread.run_sync(
+        lambda: export_handed(services, company, kind, document_id, confirmed_absent=confirmed)
+    )
     if not accepted.is_new:
         response.status_code = 200
     return await to_thread.run_sync(panel_of, services, company, accepted.kind, accepted.document_id)
 
 
-def _accept(services: ApiServices, company: str, kind: str, document_id: str, confirmed: bool) -> exporting.Accepted:
+def export_handed(
+    services: ApiServices, company: str, kind: str, document_id: str, *, confirmed_absent: bool
+) -> exporting.Accepted:
+    """Export a document as it was handed over last; raises `ProblemError` when it cannot be."""
     with services.database.transaction() as session:
         require_company(session, company)
         posted = _require(session, company, kind, document_id).document
-    return exporting.accept(services, company, posted, confirmed_absent=confirmed)
+    return exporting.accept(services, company, posted, confirmed_absent=confirmed_absent)
 
 
 def _put(services: ApiServices, company: str, kind: str, document_id: str, posted: dict[str, Any]) -> bool:

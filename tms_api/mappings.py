@@ -16,7 +16,7 @@ from tms_api.auto_retry import Retries
 from tms_api.companies import CompanyPath, require_company
 from tms_api.posted import JsonObject, PostedMapping
 from tms_api.problems import documented
-from tms_api.saving import Entry, SavedMapping, accepted, lists_for, save_entries, save_whole
+from tms_api.saving import Entry, SavedMapping, accepted, lists_for, remove_entry, save_entries, save_whole
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
 from tms_api.services import Services
 
@@ -101,9 +101,5 @@ async def put_entry(
 @router.delete("/{section}/{key:path}", status_code=204, response_class=Response)
 def delete_entry(company: CompanyPath, section: Section, key: Key, services: Services) -> Response:
     """Remove one entry; one that is not there is no error."""
-    with services.database.transaction() as session:
-        row = require_company(session, company, lock=True)
-        stored = dict(row.mapping)
-        stored[section] = {name: entry for name, entry in stored.get(section, {}).items() if name != key}
-        row.mapping = accepted(stored).model_dump(mode="json")
+    remove_entry(services, company, section, key)
     return Response(status_code=204)

@@ -13,8 +13,8 @@ from activities.company_lists import StoreLists, loaded_lists
 from mapping.issues import Issue
 from mapping.lists import Lists
 from mapping.rules import CompanyMapping, parse_mapping
-from mapping.targets import resolve_mapping
-from store import waits
+from mapping.targets import resolve_mapping, subject
+from store import mapping_changes, waits
 from store.tables import Company
 from tms_api.companies import require_company
 from tms_api.problems import ProblemError
@@ -41,31 +41,26 @@ class SavedMapping(CompanyMapping):
     )
 
 
-def save_whole(services: ApiServices, company_id: str, posted: Mapping[str, Any]) -> SavedMapping:
+def save_whole(services: ApiServices, company_id: str, posted: Mapping[str, Any], *, author: str = "") -> SavedMapping:
     """Replace the whole mapping; raises `ProblemError` with every reason why it cannot stand."""
     mapping = accepted(posted)
     with services.database.transaction() as session:
         row = require_company(session, company_id, lock=True)
         data = _resolved(session, row, mapping).model_dump(mode="json")
-        before, row.mapping = row.mapping, data
-        keys = [
-            f"{section}/{key}"
-            for section, entries in data.items()
-            for key, entry in entries.items()
-            if before.get(section, {}).get(key) != entry
-        ]
-        return _saved(services, session, row, keys)
+        return _saved(row, _write(services, session, row, data, author))
 
 
-def save_entries(services: ApiServices, company_id: str, entries: Sequence[Entry]) -> SavedMapping:
+def save_entries(services: ApiServices, company_id: str, entries: Sequence[Entry], *, author: str = "") -> SavedMapping:
     """Set some entries and leave the others as they are, even those that would not be accepted today."""
     with services.database.transaction() as session:
         row = require_company(session, company_id, lock=True)
-        return store_entries(services, session, row, entries)
+        return _saved(row, put_entries(services, session, row, entries, author=author))
 
 
-def store_entries(services: ApiServices, session: Session, row: Company, entries: Sequence[Entry]) -> SavedMapping:
-    """Set some entries inside the caller's transaction, which holds the company."""
+def put_entries(
+    services: ApiServices, session: Session, row: Company, entries: Sequence[Entry], *, author: str = ""
+) -> int:
+    """Set some entries inside the caller's transaction, which holds the company; gives how many exports start again."""
     part: dict[str, dict[str, Any]] = {}
     for entry in entries:
         part.setdefault(entry.section, {})[entry.key] = entry.body
@@ -73,8 +68,52 @@ def store_entries(services: ApiServices, session: Session, row: Company, entries
     stored = dict(row.mapping)
     for section, keyed in part.items():
         stored[section] = {**stored.get(section, {}), **{key: resolved[section][key] for key in keyed}}
-    row.mapping = stored
-    return _saved(services, session, row, [f"{entry.section}/{entry.key}" for entry in entries])
+    keys = [f"{entry.section}/{entry.key}" for entry in entries]
+    return _write(services, session, row, stored, author, keys)
+
+
+def remove_entry(services: ApiServices, company_id: str, section: str, key: str, *, author: str = "") -> None:
+    """Remove one entry; one that is not there is no error."""
+    with services.database.transaction() as session:
+        row = require_company(session, company_id, lock=True)
+        stored = dict(row.mapping)
+        stored[section] = {name: entry for name, entry in stored.get(section, {}).items() if name != key}
+        _write(services, session, row, accepted(stored).model_dump(mode="json"), author, [])
+
+
+def undo_change(services: ApiServices, company_id: str, change_id: int) -> int:
+    """Put back what a change replaced; gives how many failed exports start again.
+
+    What stood before is put back unchecked, for it was accepted then; what became unfit since is shown as an issue.
+    Raises `ProblemError` when the change is not known, was taken back already, or something changed its entries since.
+    """
+    with services.database.transaction() as session:
+        row = require_company(session, company_id, lock=True)
+        change = mapping_changes.change(session, company_id, change_id)
+        if change is None:
+            raise ProblemError(404, "change_not_found", "This change of the mapping is not known, or too old.")
+        if change.undone_at is not None:
+            raise ProblemError(409, "already_undone", "This change was taken back already.")
+        if not change.entries:
+            detail = "This change had too many entries to keep; put the mapping that you want over it."
+            raise ProblemError(409, "change_too_large", detail)
+        stored = {section: dict(entries) for section, entries in row.mapping.items()}
+        for one in change.entries:
+            if stored.get(one["section"], {}).get(one["key"]) != one["after"]:
+                what = subject(one["section"], one["key"])
+                detail = f"{what} was changed again since; take the newer change back first, or set it by hand."
+                raise ProblemError(409, "changed_since", detail)
+        for one in change.entries:
+            section = stored.setdefault(one["section"], {})
+            if one["before"] is None:
+                section.pop(one["key"], None)
+            else:
+                section[one["key"]] = one["before"]
+        row.mapping = stored
+        change.undone_at = services.clock()
+        session.flush()
+        keys = [f"{one['section']}/{one['key']}" for one in change.entries if one["before"] is not None]
+        return waits.release(session, row.id, keys, services.clock()) if row.auto_retry and keys else 0
 
 
 def accepted(data: Mapping[str, Any]) -> CompanyMapping:
@@ -105,7 +144,41 @@ def _resolved(session: Session, row: Company, mapping: CompanyMapping) -> Compan
     return resolved
 
 
-def _saved(services: ApiServices, session: Session, row: Company, keys: list[str]) -> SavedMapping:
+def _write(
+    services: ApiServices,
+    session: Session,
+    row: Company,
+    data: dict[str, Any],
+    author: str,
+    keys: list[str] | None = None,
+) -> int:
+    """Store a mapping, note what changed, and mark the exports that waited for it; gives how many those are now.
+
+    `keys` names the entries whose saving ends a wait, even when they are the same as before; None: what changed.
+    """
+    before, row.mapping = row.mapping, data
     session.flush()
-    retrying = waits.release(session, row.id, keys, services.clock()) if row.auto_retry and keys else 0
+    changed = _differences(before, data)
+    if changed:
+        mapping_changes.record(session, row.id, at=services.clock(), author=author, entries=changed)
+    if keys is None:
+        keys = [f"{one['section']}/{one['key']}" for one in changed if one["after"] is not None]
+    return waits.release(session, row.id, keys, services.clock()) if row.auto_retry and keys else 0
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for section in dict.fromkeys([*before, *after]):
+        old, new = before.get(section, {}), after.get(section, {})
+        if old is new:
+            continue
+        found += [
+            {"section": section, "key": key, "before": old.get(key), "after": new.get(key)}
+            for key in dict.fromkeys([*old, *new])
+            if old.get(key) != new.get(key)
+        ]
+    return found
+
+
+def _saved(row: Company, retrying: int) -> SavedMapping:
     return SavedMapping.model_validate({**row.mapping, "retrying": retrying})

@@ -12,17 +12,17 @@ from activities.company_lists import loaded_lists
 from mapping.documents import CarrierBill, Invoice, parse_document
 from mapping.fits import fits
 from mapping.known_lists import KnownLists
-from mapping.links import links_of
+from mapping.links import excerpt, links_of
 from mapping.lists import ListKind
 from mapping.roles import Role
 from mapping.rules import CompanyMapping
 from mapping.suggestions import Candidate, Choice, Suggestion, suggest
 from mapping.unmapped import Side, Unmapped, unmapped
-from store import companies, exports
+from store import companies, worklist
 from store.tables import Company
 from tms_api.companies import require_company
 from tms_api.problems import ProblemError
-from tms_api.saving import Entry, SavedMapping, accepted, store_entries
+from tms_api.saving import Entry, accepted, put_entries
 from tms_api.services import ApiServices
 from tms_api.suggestion_models import (
     AcceptedSuggestions,
@@ -34,6 +34,8 @@ from tms_api.suggestion_models import (
 
 DOCUMENTS_MAX = 2_000
 """The newest documents tell what is in use; older ones would only repeat them."""
+SURE = 90
+"""From this score on a suggestion is the same words or the same charge (mapping/suggestions.py)."""
 OTHERS_MAX = 50
 """Companies whose choices for the same codes are looked at."""
 ALIKE_MIN = 3
@@ -48,7 +50,9 @@ def suggestions(services: ApiServices, company_id: str, posted: Sequence[Mapping
         return SuggestionList(items=items, lists_known=any(lists.is_known(kind) for kind in ListKind))
 
 
-def accept_one(services: ApiServices, company_id: str, section: str, key: str, list_id: str) -> AcceptedSuggestions:
+def accept_one(
+    services: ApiServices, company_id: str, section: str, key: str, list_id: str, *, author: str = ""
+) -> AcceptedSuggestions:
     """Link one code to one entry, in every place where that is missing and the entry fits."""
     with services.database.transaction() as session:
         company = require_company(session, company_id, lock=True)
@@ -65,28 +69,36 @@ def accept_one(services: ApiServices, company_id: str, section: str, key: str, l
                     linked.append(_linked(place, entry.kind, entry.list_id, entry.full_name, None))
                     break
         if linked:
-            saved = store_entries(services, session, company, _entries(mapping, linked))
+            retrying = put_entries(services, session, company, _entries(mapping, linked), author=author)
             done = {(link.section, link.key, link.side) for link in linked}
             left = [place for place in wanted if (place.section, place.key, place.side) not in done]
-            return _answer(saved, linked, [_left(place, "The entry does not fit there.") for place in left])
+            return _answer(retrying, linked, [_left(place, "The entry does not fit there.") for place in left])
         # Saving it as it is says what is wrong with it.
         kind = _kind_of(list_id, lists, [place.role for place in places])
         link = _linked(places[0], kind, list_id, list_id, None)
-        store_entries(services, session, company, _entries(mapping, [link]))
+        put_entries(services, session, company, _entries(mapping, [link]), author=author)
         raise ProblemError(409, "lists_not_known", "QuickBooks' lists did not come over yet; map by name until then.")
 
 
 def accept_above(
-    services: ApiServices, company_id: str, min_score: int, posted: Sequence[Mapping[str, Any]]
+    services: ApiServices,
+    company_id: str,
+    min_score: int,
+    posted: Sequence[Mapping[str, Any]],
+    *,
+    section: str | None = None,
+    author: str = "",
 ) -> AcceptedSuggestions:
-    """Link everything whose best candidate has at least this score and no rival with the same one."""
+    """Link everything, or all of one section, whose best candidate has at least this score and no equal rival."""
     with services.database.transaction() as session:
         company = require_company(session, company_id, lock=True)
         linked, left = [], []
         items, _ = _found(session, company, posted)
         for item in items:
+            if section is not None and item.section != section:
+                continue
             best = item.candidates[0] if item.candidates else None
-            reason = _reason_against(item.candidates, min_score)
+            reason = reason_against(item.candidates, min_score)
             if best is None or reason is not None:
                 left.append(
                     LeftSuggestion(
@@ -107,8 +119,8 @@ def accept_above(
                 )
         if not linked:
             return AcceptedSuggestions(linked=[], left=left, retrying=0)
-        saved = store_entries(services, session, company, _entries(accepted(company.mapping), linked))
-        return _answer(saved, linked, left)
+        entries = _entries(accepted(company.mapping), linked)
+        return _answer(put_entries(services, session, company, entries, author=author), linked, left)
 
 
 _ROLES = {
@@ -137,7 +149,8 @@ def _kind_of(list_id: str, lists: KnownLists, roles: Iterable[Role]) -> ListKind
     return next((kind for kind in kinds if lists.by_list_id(kind, list_id) is not None), kinds[0])
 
 
-def _reason_against(candidates: Sequence[Candidate], min_score: int) -> str | None:
+def reason_against(candidates: Sequence[Candidate], min_score: int) -> str | None:
+    """Say why the best candidate is not accepted without a person; None: it is."""
     if not candidates:
         return "QuickBooks has nothing of a similar name."
     if candidates[0].score < min_score:
@@ -157,9 +170,29 @@ def _found(
 
 
 def _documents(session: Session, company: Company, posted: Sequence[Mapping[str, Any]]) -> list[Invoice | CarrierBill]:
-    seen = [*posted, *exports.recent_documents(session, company.id, limit=DOCUMENTS_MAX)]
+    seen = [*posted, *worklist.recent_documents(session, company.id, limit=DOCUMENTS_MAX)]
     parsed = (parse_document(data) for data in seen)
     return [document for document in parsed if not isinstance(document, list)]
+
+
+def seen_documents(session: Session, company: Company) -> list[Invoice | CarrierBill]:
+    """Give the newest documents that can be read, handed over or exported: they tell what is in use."""
+    return _documents(session, company, ())
+
+
+def suggested_for(
+    session: Session, company: Company, missing: Sequence[Unmapped], documents: Sequence[Invoice | CarrierBill]
+) -> list[Suggestion]:
+    """Give the likely entries for some of what is missing; only the lists that it needs are read."""
+    if not missing:
+        return []
+    roles = {one.role for one in missing}
+    kinds = {role.kind for role in roles} | (
+        {ListKind.ACCOUNT} if roles & {Role.INVOICE_ITEM, Role.BILL_ITEM} else set()
+    )
+    mapping = accepted(excerpt(company.mapping, *documents))
+    lists = loaded_lists(session, company.id, kinds)
+    return suggest(missing, lists, _history(session, company, mapping, documents))
 
 
 def _missing(documents: Sequence[Invoice | CarrierBill], mapping: CompanyMapping) -> list[Unmapped]:
@@ -241,8 +274,8 @@ def _entries(mapping: CompanyMapping, linked: Sequence[LinkedSuggestion]) -> lis
     return [Entry(section, key, body) for (section, key), body in bodies.items()]
 
 
-def _answer(saved: SavedMapping, linked: list[LinkedSuggestion], left: list[LeftSuggestion]) -> AcceptedSuggestions:
-    return AcceptedSuggestions(linked=linked, left=left, retrying=saved.retrying)
+def _answer(retrying: int, linked: list[LinkedSuggestion], left: list[LeftSuggestion]) -> AcceptedSuggestions:
+    return AcceptedSuggestions(linked=linked, left=left, retrying=retrying)
 
 
 def accept(services: ApiServices, company_id: str, body: AcceptRequest) -> AcceptedSuggestions:

@@ -1,6 +1,7 @@
 // Everything works without these, apart from what moves by itself.
 import { startLive } from "./live.js";
 import { startComboboxes } from "./combobox.js";
+import { startSelecting } from "./select.js";
 import { startTimes } from "./times.js";
 import { startCopying } from "./copy.js";
 
@@ -8,6 +9,7 @@ const start = (root) => {
   startTimes(root);
   startCopying(root);
   startComboboxes(root);
+  startSelecting(root);
   startLive(root, start);
 };
 start(document);

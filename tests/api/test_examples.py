@@ -96,6 +96,11 @@ async def _collect_lists_and_mapping(call: Collector, world: World) -> None:
     await call.send("GET", f"{ONE}/mapping")
     await call.send("PUT", f"{ONE}/mapping/terms/Net%2030", {"full_name": "Net 30"})
     await call.send("GET", f"{ONE}/mapping/issues")
+    await call.send("GET", f"{ONE}/mapping/targets?place=charges/invoice&q=fuel")
+    pasted = {"section": "customers", "text": "cus_91,Cafe Rio Foods", "save": True}
+    await call.send("POST", f"{ONE}/mapping/paste", pasted)
+    changes = await call.send("GET", f"{ONE}/mapping/changes")
+    await call.send("POST", f"{ONE}/mapping/changes/{changes['items'][0]['id']}/undo")
     await call.send("DELETE", f"{ONE}/mapping/terms/Net%2030")
     await call.send("POST", f"{ONE}/mapping/suggestions", {"documents": [an_invoice()]})
     await call.send("GET", f"{ONE}/mapping/suggestions")

@@ -1,0 +1,215 @@
+"""The list of invoices and carrier bills: what waits, what is in QuickBooks, what failed; and doing many at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import parse_qs, urlencode
+
+from anyio import to_thread
+from fastapi import Form, Query, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from console.pages import go, render
+from console.routes import acts_as, console_router, is_live
+from tms_api import many
+from tms_api.bulk_models import BULK_MAX, BulkAnswer, ExportRef
+from tms_api.companies import get_company
+from tms_api.problems import ProblemError
+from tms_api.services import ApiServices, Services
+from tms_api.work import AGES, Status, WorkQuery, work_list
+
+Message = tuple[str, str]
+Filter = Annotated[str, Query(max_length=100)]
+STATUSES: dict[str, str] = {
+    "NotExported": "Not exported",
+    "Pending": "Pending",
+    "Failed": "Failed",
+    "Successful": "Successful",
+    "Cancelled": "Cancelled",
+}
+KINDS = {"invoice": "Invoices", "carrier_bill": "Carrier bills"}
+OWNERS = {"tms_user": "TMS user", "bookkeeper": "Bookkeeper", "it": "IT", "us": "TMS.ai"}
+OLDER = {"day": "Older than a day", "week": "Older than a week", "month": "Older than a month"}
+TOLD_MAX = 5
+"""Refusals of one action that are spelled out; the list shows the others."""
+
+router = console_router()
+
+
+@router.get("/c/{company}/documents", name="console:documents")
+def show_documents(
+    company: str,
+    services: Services,
+    request: Request,
+    status: Filter = "",
+    kind: Filter = "",
+    owner: Filter = "",
+    older: Filter = "",
+    q: Filter = "",
+    after: Annotated[str, Query(max_length=200)] = "",
+    sort: Filter = "",
+) -> Response:
+    """Show a page of the list; every few seconds a script asks for it again."""
+    query = {"status": status, "kind": kind, "owner": owner, "older": older, "q": q, "after": after, "sort": sort}
+    return _page(request, services, company, query)
+
+
+@router.post("/c/{company}/documents/export", **acts_as("POST", "/exports/bulk"))
+async def export_many(
+    company: str,
+    services: Services,
+    request: Request,
+    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
+    back: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Export what was selected to QuickBooks Desktop."""
+    return await _do(request, services, company, chosen, back, "export")
+
+
+@router.post("/c/{company}/documents/retry", **acts_as("POST", "/exports/retry"))
+async def retry_many(
+    company: str,
+    services: Services,
+    request: Request,
+    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
+    back: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Try what failed again."""
+    return await _do(request, services, company, chosen, back, "retry")
+
+
+@router.post("/c/{company}/documents/cancel", **acts_as("POST", "/exports/cancel"))
+async def cancel_many(
+    company: str,
+    services: Services,
+    request: Request,
+    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
+    back: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Take back what was not sent yet."""
+    return await _do(request, services, company, chosen, back, "cancel")
+
+
+@router.post("/c/{company}/documents/done", **acts_as("POST", "/exports/{kind}/{document_id}/confirm"))
+async def mark_done(
+    company: str,
+    services: Services,
+    request: Request,
+    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
+    back: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Take a person's word that what was selected is in QuickBooks already."""
+    return await _do(request, services, company, chosen, back, "done")
+
+
+DONE_WORDS = {
+    "export": ("is on its way to QuickBooks", "are on their way to QuickBooks"),
+    "retry": ("starts again", "start again"),
+    "cancel": ("is being cancelled", "are being cancelled"),
+    "done": ("is marked as done", "are marked as done"),
+}
+
+
+async def _do(
+    request: Request,
+    services: ApiServices,
+    company: str,
+    chosen: list[str] | None,
+    back: str,
+    what: Literal["export", "retry", "cancel", "done"],
+) -> Response:
+    refs = _refs(chosen or [])
+    messages: list[Message] = [("info", "Select at least one invoice or carrier bill first.")]
+    if refs:
+        match what:
+            case "export":
+                answer = await many.export_handed_each(services, company, refs)
+            case "retry":
+                answer = await many.retry_each(services, company, refs)
+            case "cancel":
+                answer = await many.cancel_each(services, company, refs, reason="")
+            case "done":
+                answer = await many.confirm_each(services, company, refs)
+        messages = _told(answer, what)
+    query = _query(back)
+    if is_live(request):
+        return await to_thread.run_sync(_page, request, services, company, query, messages)
+    return go(request, f"/c/{company}/documents?{urlencode(query)}", *messages)
+
+
+def _page(
+    request: Request,
+    services: ApiServices,
+    company: str,
+    query: dict[str, str],
+    messages: list[Message] | None = None,
+) -> Response:
+    view = work_list(
+        services,
+        company,
+        WorkQuery(
+            status=_known(query["status"], get_args(Status)),
+            kind=_known(query["kind"], KINDS),
+            owner=_known(query["owner"], OWNERS),
+            older_than=_known(query["older"], AGES),
+            text=query["q"].strip() or None,
+            after=query["after"] or None,
+            oldest_first=query["sort"] == "oldest",
+        ),
+    )
+    return render(
+        request,
+        "documents_part.html" if is_live(request) else "documents.html",
+        company=get_company(company, services, request),
+        view=view,
+        query=query,
+        address=f"/c/{company}/documents?{urlencode(query)}",
+        back=urlencode(query),
+        link=lambda **changed: f"/c/{company}/documents?{urlencode(_changed(query, changed))}",
+        messages=messages or [],
+        moved=view.moved if view.counts["Pending"] else None,
+        statuses=STATUSES,
+        kinds=KINDS,
+        owners=OWNERS,
+        older=OLDER,
+        is_filtered=any(query[name] for name in ("status", "kind", "owner", "older", "q")),
+    )
+
+
+def _changed(query: dict[str, str], changed: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in {**query, "after": "", **changed}.items() if value}
+
+
+def _query(back: str) -> dict[str, str]:
+    found = {name: values[0][:200] for name, values in parse_qs(back).items()}
+    return {name: found.get(name, "") for name in ("status", "kind", "owner", "older", "q", "after", "sort")}
+
+
+def _refs(chosen: list[str]) -> list[ExportRef]:
+    try:
+        named = [one.split("/", 1) for one in dict.fromkeys(chosen)]
+        return [ExportRef.model_validate({"kind": kind, "document_id": key}) for kind, key in named]
+    except (ValueError, ValidationError) as error:
+        raise ProblemError(422, "request_invalid", "The selection cannot be read; select again.") from error
+
+
+def _told(answer: BulkAnswer, what: str) -> list[Message]:
+    one, more = DONE_WORDS[what]
+    messages: list[Message] = []
+    if answer.accepted:
+        messages.append(("ok", f"{answer.accepted} {one if answer.accepted == 1 else more}."))
+    refused = [item for item in answer.items if item.problem is not None]
+    for item in refused[:TOLD_MAX]:
+        problem = item.problem
+        text = problem.detail if problem is not None else ""
+        if problem is not None and problem.issues:
+            text = f"{problem.issues[0].message} {problem.issues[0].next_step}"
+        messages.append(("bad", f"{item.document_id}: {text}"))
+    if len(refused) > TOLD_MAX:
+        messages.append(("bad", f"{len(refused) - TOLD_MAX} more could not be done; the list shows why."))
+    return messages
+
+
+def _known(value: str, known: Any) -> Any:
+    return value if value in known else None
