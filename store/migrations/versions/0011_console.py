@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from store.online import create_index
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -29,8 +31,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["company_id"], ["companies.id"]),
         sa.PrimaryKeyConstraint("id_hash"),
     )
-    op.create_index("ix_console_sessions_key_id", "console_sessions", ["key_id"])
-    op.create_index("ix_console_sessions_expires_at", "console_sessions", ["expires_at"])
+    create_index("ix_console_sessions_key_id", "console_sessions", ["key_id"])
+    create_index("ix_console_sessions_expires_at", "console_sessions", ["expires_at"])
     op.create_table(
         "console_links_used",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
@@ -38,7 +40,7 @@ def upgrade() -> None:
         sa.Column("expires_at", _time(), nullable=False),
         sa.PrimaryKeyConstraint("id_hash"),
     )
-    op.create_index("ix_console_links_used_expires_at", "console_links_used", ["expires_at"])
+    create_index("ix_console_links_used_expires_at", "console_links_used", ["expires_at"])
 
 
 def downgrade() -> None:
