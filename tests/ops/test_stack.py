@@ -94,6 +94,7 @@ def test_up_restarts_what_dies_and_stops_cleanly(tmp_path: Path) -> None:
     assert output.read_text().splitlines()[-1] == "stopped"
 
 
+@pytest.mark.long
 def test_up_goes_on_after_everything_was_killed(tmp_path: Path) -> None:
     """SIGKILL of the supervisor and of all that it started, with exports under way; `qbd up` again finishes them."""
     settings, environ = demo_settings(os.environ, tmp_path / "data")

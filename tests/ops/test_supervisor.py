@@ -88,9 +88,9 @@ async def test_part_that_dies_while_starting_is_told_with_its_last_line(tmp_path
     await supervised.stop()
 
 
-async def test_part_that_is_never_ready_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READY_TIMEOUT_S", 0.2)
-    supervised = Supervisor([[part(tmp_path, "slow", "import time; time.sleep(60)")]], tmp_path, lambda _text: None)
+async def test_part_that_is_never_ready_is_told(tmp_path: Path) -> None:
+    parts = [[part(tmp_path, "slow", "import time; time.sleep(60)")]]
+    supervised = Supervisor(parts, tmp_path, lambda _text: None, ready_timeout_s=0.2)
     with pytest.raises(StackError, match="not ready"):
         await supervised.start()
     await supervised.stop()

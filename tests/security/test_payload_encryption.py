@@ -172,7 +172,14 @@ async def test_rotation_reads_what_the_old_key_wrote(temporal: WorkflowEnvironme
     assert used == {b"old", b"new"}
 
 
-@pytest.mark.parametrize(("keys", "told"), [("", "'new'"), (OLD, "'new'"), (OTHER_NEW, "another key of the same id")])
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        pytest.param("", "'new'", marks=pytest.mark.long),
+        (OLD, "'new'"),
+        pytest.param(OTHER_NEW, "another key of the same id", marks=pytest.mark.long),
+    ],
+)
 async def test_a_missing_key_makes_the_export_wait_and_says_why(
     temporal: WorkflowEnvironment, sealed: Sealed, keys: str, told: str
 ) -> None:
