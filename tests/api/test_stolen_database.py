@@ -18,6 +18,9 @@ from store.webhook_tables import Webhook
 from store.webhooks import secret_place
 from tests.api.conftest import KEY, World
 
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""The one whose files a test can read."""
+
 OLD = new_key("o" * 20, lambda count: b"o" * count)
 NEW = new_key("n" * 20, lambda count: b"n" * count)
 HOOKS = "/v1/companies/acme/webhooks"
@@ -36,6 +39,7 @@ def row_of(database: Database, webhook_id: str) -> Webhook:
         return found
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("world_options", [{"secret_box": SecretBox(read_key_ring(OLD))}])
 async def test_no_secret_stands_in_the_file(world: World, tmp_path: Path) -> None:
     """Passwords and keys are hashed, webhook secrets encrypted; each still does what it is for."""
@@ -56,6 +60,7 @@ async def test_no_secret_stands_in_the_file(world: World, tmp_path: Path) -> Non
     assert len(row.secret) <= 100
 
 
+@ON_SQLITE
 async def test_secrets_from_before_stay_readable_and_are_sealed_by_command(world: World, tmp_path: Path) -> None:
     await world.connect()
     hook = (await world.http.post(HOOKS, json=BODY)).json()
