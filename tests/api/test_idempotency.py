@@ -20,6 +20,8 @@ from tests.support.stores import Clock
 
 from .conftest import KEY, NOW, World, an_invoice
 
+pytestmark = pytest.mark.both_databases
+
 BODY = {"name": "Acme", "quickbooks_release": "2024"}
 
 
@@ -130,10 +132,14 @@ class _Moving(Clock):
 CLOCK = _Moving()
 
 
+@pytest.fixture(autouse=True)
+def begins_at_now() -> None:
+    CLOCK.now = NOW
+
+
 @pytest.mark.parametrize("world_options", [{"clock": CLOCK}])
 async def test_a_dead_try_and_an_old_answer_give_way(world: World) -> None:
     """A try that died is done again after its time; an answer is forgotten after 24 hours."""
-    CLOCK.now = NOW
     await _connect(world, "k-1")
     with world.database.transaction() as session:
         [row] = session.scalars(select(KeptAnswer))

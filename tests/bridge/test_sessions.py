@@ -14,6 +14,8 @@ from store.engine import Database
 from tests.support import stores
 from tests.support.world import OUTCOME, SENT, World
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def world(database: Database, clock: stores.Clock) -> Iterator[World]:
