@@ -158,16 +158,16 @@ def world_options() -> dict[str, Any]:
 @pytest_asyncio.fixture
 async def world(database: Database, world_options: dict[str, Any]) -> AsyncIterator[World]:
     exporter = RecordingExporter(database)
+    options: dict[str, Any] = {"clock": lambda: NOW, **world_options}
     services = ApiServices(
         database=database,
         exporter=exporter,
         qwc_file=write_qwc,
-        clock=world_options.pop("clock", lambda: NOW),
         public_soap_url="https://qbd.example.com/qbwc",
         temporal_ui_url=lambda workflow_id, run_id: f"http://ui/{workflow_id}/{run_id or ''}",
         registry=CollectorRegistry(),
         console_link=lambda company, now: (f"https://qb.example.com/link/{company}", now + timedelta(minutes=10)),
-        **world_options,
+        **options,
     )
     app = build_app(services)
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
