@@ -16,11 +16,20 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+# Names and not modules: `from workflows import contracts` goes round the sandbox's importer, which would then run that
+# module anew for every workflow.
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
-    from workflows import contracts
     from workflows.contracts import (
+        ACTIVITY_CANCEL,
+        ACTIVITY_PREPARE,
+        ACTIVITY_RECORD,
+        FAILURE_TYPE,
+        QUERY_VIEW,
+        SIGNAL_OUTCOME,
+        SIGNAL_SENT,
+        WORKFLOW_TYPE,
         CancelInput,
         CancelResult,
         ExportInput,
@@ -49,7 +58,7 @@ INLINE_WAIT_MAX = timedelta(seconds=5)
 Result = TypeVar("Result", bound=BaseModel)
 
 
-@workflow.defn(name=contracts.WORKFLOW_TYPE)
+@workflow.defn(name=WORKFLOW_TYPE)
 class QuickBooksExport:
     """One run of one export."""
 
@@ -66,7 +75,7 @@ class QuickBooksExport:
     async def run(self, inp: ExportInput) -> Transaction:
         """Export the document; gives the transaction, or fails with type `ExportFailed`."""
         prepared = await self._step(
-            contracts.ACTIVITY_PREPARE,
+            ACTIVITY_PREPARE,
             PrepareInput(**inp.model_dump(), run_id=workflow.info().run_id),
             Prepared,
         )
@@ -102,17 +111,17 @@ class QuickBooksExport:
                 # Temporal takes one cancellation a run: a wish that came too late holds for the next time it waits.
                 self._cancel_wanted = self._cancel_wanted or self._is_cancel_kept
 
-    @workflow.signal(name=contracts.SIGNAL_SENT)
+    @workflow.signal(name=SIGNAL_SENT)
     def on_sent(self, event: Sent) -> None:
         """Hear that the request left with a message set."""
         self._hear(f"sent:{event.request_id}:{event.message_set_id}", event)
 
-    @workflow.signal(name=contracts.SIGNAL_OUTCOME)
+    @workflow.signal(name=SIGNAL_OUTCOME)
     def on_outcome(self, event: Outcome) -> None:
         """Hear what became of the request."""
         self._hear(f"outcome:{event.request_id}:{event.key}", event)
 
-    @workflow.query(name=contracts.QUERY_VIEW)
+    @workflow.query(name=QUERY_VIEW)
     def view(self) -> ExportView:
         """Tell where the export stands."""
         return self._view
@@ -142,7 +151,7 @@ class QuickBooksExport:
         if self._view.state is not ExportState.QUEUED or self._view.request_id is None:
             return False
         result = await self._step(
-            contracts.ACTIVITY_CANCEL,
+            ACTIVITY_CANCEL,
             CancelInput(request_id=self._view.request_id, run_id=workflow.info().run_id),
             CancelResult,
         )
@@ -163,7 +172,7 @@ class QuickBooksExport:
         key: str = "end",
     ) -> None:
         await self._step(
-            contracts.ACTIVITY_RECORD,
+            ACTIVITY_RECORD,
             RecordInput(
                 company_id=self._input.company_id,
                 kind=str(self._input.document.get("kind")),
@@ -192,7 +201,7 @@ class QuickBooksExport:
         return ApplicationError(
             f"{failure.code}: {failure.explanation} Next step ({failure.owner}): {failure.next_step}",
             failure.model_dump(mode="json"),
-            type=contracts.FAILURE_TYPE,
+            type=FAILURE_TYPE,
             non_retryable=True,
             category=ApplicationErrorCategory.BENIGN,
         )

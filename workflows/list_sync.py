@@ -12,9 +12,18 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
+# Names and not modules: `from workflows import contracts` goes round the sandbox's importer, which would then run that
+# module anew for every workflow.
 with workflow.unsafe.imports_passed_through():
-    from workflows import contracts
-    from workflows.contracts import SyncInput, SyncMoved, SyncView
+    from workflows.contracts import (
+        ACTIVITY_SYNC_STATUS,
+        QUERY_VIEW,
+        SIGNAL_SYNC_MOVED,
+        SYNC_WORKFLOW_TYPE,
+        SyncInput,
+        SyncMoved,
+        SyncView,
+    )
 
 STEP_TIMEOUT = timedelta(seconds=30)
 STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
@@ -22,7 +31,7 @@ INLINE_WAIT_MAX = timedelta(seconds=5)
 ENDED = ("done", "failed")
 
 
-@workflow.defn(name=contracts.SYNC_WORKFLOW_TYPE)
+@workflow.defn(name=SYNC_WORKFLOW_TYPE)
 class QuickBooksListSync:
     """One run of one sync."""
 
@@ -38,7 +47,7 @@ class QuickBooksListSync:
         while True:
             self._has_news = False
             self._view = await workflow.execute_local_activity(
-                contracts.ACTIVITY_SYNC_STATUS,
+                ACTIVITY_SYNC_STATUS,
                 inp,
                 result_type=SyncView,
                 start_to_close_timeout=STEP_TIMEOUT,
@@ -51,7 +60,7 @@ class QuickBooksListSync:
                 return self._view
             await workflow.wait_condition(lambda: self._has_news)
 
-    @workflow.signal(name=contracts.SIGNAL_SYNC_MOVED)
+    @workflow.signal(name=SIGNAL_SYNC_MOVED)
     def on_moved(self, event: SyncMoved) -> None:
         """Hear that the sync began or ended."""
         key = f"{event.run}:{event.state}"
@@ -59,7 +68,7 @@ class QuickBooksListSync:
             self._seen.append(key)
             self._has_news = True
 
-    @workflow.query(name=contracts.QUERY_VIEW)
+    @workflow.query(name=QUERY_VIEW)
     def view(self) -> SyncView:
         """Tell where the sync stands."""
         return self._view

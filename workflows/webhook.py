@@ -8,9 +8,16 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
+# Names and not modules: `from workflows import contracts` goes round the sandbox's importer, which would then run that
+# module anew for every workflow.
 with workflow.unsafe.imports_passed_through():
-    from workflows import webhook_contracts as contracts
-    from workflows.webhook_contracts import DeliveryInput, DeliveryResult
+    from workflows.webhook_contracts import (
+        ACTIVITY_DELIVER,
+        ACTIVITY_GIVE_UP,
+        WORKFLOW_TYPE,
+        DeliveryInput,
+        DeliveryResult,
+    )
 
 TRY_TIMEOUT = timedelta(seconds=60)
 """Above the time that one try gives its receiver."""
@@ -18,7 +25,7 @@ PAUSE_MAX = timedelta(hours=6)
 STEP_TIMEOUT = timedelta(seconds=30)
 
 
-@workflow.defn(name=contracts.WORKFLOW_TYPE)
+@workflow.defn(name=WORKFLOW_TYPE)
 class WebhookDelivery:
     """One run of one delivery; a redelivery is another run."""
 
@@ -27,7 +34,7 @@ class WebhookDelivery:
         """Deliver, or note that nobody took it. Never fails: the delivery log tells how it ended."""
         try:
             await workflow.execute_activity(
-                contracts.ACTIVITY_DELIVER,
+                ACTIVITY_DELIVER,
                 inp,
                 start_to_close_timeout=TRY_TIMEOUT,
                 schedule_to_close_timeout=timedelta(seconds=inp.give_up_after_s),
@@ -37,6 +44,6 @@ class WebhookDelivery:
             )
         except ActivityError:
             # Also when somebody cancelled it: the log must not say "pending" for ever.
-            await workflow.execute_local_activity(contracts.ACTIVITY_GIVE_UP, inp, start_to_close_timeout=STEP_TIMEOUT)
+            await workflow.execute_local_activity(ACTIVITY_GIVE_UP, inp, start_to_close_timeout=STEP_TIMEOUT)
             return DeliveryResult(state="failed")
         return DeliveryResult(state="delivered")
