@@ -246,9 +246,9 @@ def _chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, once for the whole run; in a thread's own event loop, beside pytest's."""
+    """Debian's Chromium, once a module: while it lives, no asynchronous test can run in this thread."""
     program = _chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
