@@ -60,14 +60,19 @@ def sign_in(username: str, password: str) -> bytes:
     return envelope("authenticate", [("strUserName", username), ("strPassword", password)])
 
 
-def send_request(ticket: str, *, first: bool) -> bytes:
-    """Give the body of `sendRequestXML`; the first one of a session tells of the company file."""
+def company_file(number: int) -> str:
+    """Give the path of a company's own file: two connections are not bound to one."""
+    return COMPANY_FILE.replace(".", f" {number}.")
+
+
+def send_request(ticket: str, *, first: bool, number: int = 0) -> bytes:
+    """Give the body of `sendRequestXML`; the first one of a session tells of the company's file."""
     return envelope(
         "sendRequestXML",
         [
             ("ticket", ticket),
             ("strHCPResponse", HCP if first else ""),
-            ("strCompanyFileName", COMPANY_FILE),
+            ("strCompanyFileName", company_file(number)),
             ("qbXMLCountry", "US"),
             ("qbXMLMajorVers", 16),
             ("qbXMLMinorVers", 0),

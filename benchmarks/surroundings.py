@@ -164,6 +164,7 @@ def bridge_settings(database: Database, place_: Place, *, temporal_port: int | N
         ).render_as_string(hide_password=False),
         "QBD_SOAP_PORT": str(soap),
         "QBD_METRICS_PORT": str(metrics),
+        "QBD_BRIDGE_METRICS_PORT": "0",
         "QBD_TEMPORAL_PORT": str(temporal_port or away),
         "QBD_LOG_LEVEL": "error",
     }

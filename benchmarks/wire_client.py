@@ -119,7 +119,7 @@ def session(wire: Wire, opening: list[bytes], number: int) -> tuple[int, int]:
         return 0, 3
     taken, calls, progress = 0, 3, "0"
     while progress != "100":
-        qbxml = canned.result(wire.call(wire.prepared(canned.send_request(ticket, first=calls == 3))))
+        qbxml = canned.result(wire.call(wire.prepared(canned.send_request(ticket, first=calls == 3, number=number))))
         taken += qbxml.count("AddRq requestID")
         if not qbxml:
             raise RuntimeError("the bridge refused to hand out a document")

@@ -11,7 +11,7 @@ from tms_api.companies import get_company
 from tms_api.connection import ConnectionState
 from tms_api.services import Services
 
-LANDING = "/connection"
+LANDING = "/documents"
 """Where a connected company's people arrive."""
 
 router = console_router()
