@@ -13,6 +13,8 @@ keep postgres_password "$(random)"
 keep qbd_db_password "$(random)"
 keep temporal_db_password "$(random)"
 keep secret_key "$(random)"
+# Encrypts what Temporal stores, and webhook secrets. A new key goes in front, the old ones stay (docs/security.md).
+keep payload_keys "k1:$(head -c 32 /dev/urandom | base64 | tr -d '\n')"
 keep database_url "postgresql://qbd:$(cat secrets/qbd_db_password)@postgresql:5432/qbd"
 keep temporal.env "POSTGRES_PWD=$(cat secrets/temporal_db_password)
 SQL_PASSWORD=$(cat secrets/temporal_db_password)"

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 FILE = PROJECT / "docker-compose.yml"
 OURS = ("migrate", "temporal-setup", "bridge", "api", "worker")
 JOBS = ("migrate", "temporal-setup", "temporal-schema")
-USER = {"SOAP_HOST": "qb.example.com", "API_HOST": "qb-api.example.com"}
+USER = {"SOAP_HOST": "qb.example.com", "API_HOST": "qb-api.example.com", "CONSOLE_HOST": "qb-console.example.com"}
 """What a user must choose."""
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 

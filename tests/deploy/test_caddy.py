@@ -30,7 +30,11 @@ from tests.deploy.compose_file import PROJECT
 
 CADDY = shutil.which("caddy")
 CADDYFILE = PROJECT / "deploy" / "Caddyfile"
-HOSTS = {"SOAP_HOST": "qb.example.com", "API_HOST": "qb-api.example.com"}
+HOSTS = {
+    "SOAP_HOST": "qb.example.com",
+    "API_HOST": "qb-api.example.com",
+    "CONSOLE_HOST": "qb-console.example.com",
+}
 SOAP = (
     '<?xml version="1.0"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
     '<serverVersion xmlns="http://developer.intuit.com/" /></soap:Body></soap:Envelope>'
@@ -246,6 +250,8 @@ def test_only_what_is_public_is_reached(front: Front) -> None:
         assert http.get(f"https://{HOSTS['API_HOST']}/metrics").status_code == 404
         assert http.get(f"https://{HOSTS['API_HOST']}/healthz").status_code == 200
         assert http.get(f"https://{HOSTS['API_HOST']}/v1/companies").status_code == 401
+        assert http.get(f"https://{HOSTS['CONSOLE_HOST']}/v1/companies").status_code == 404
+        assert http.get(f"https://{HOSTS['CONSOLE_HOST']}/healthz").status_code == 200
     assert httpx.get(f"http://127.0.0.1:{front.ports['health']}/", trust_env=False).status_code == 200
 
 
