@@ -21,10 +21,11 @@ def sign_in(world: World, one: Window) -> Page:
     return one.page
 
 
-def looks_well(one: Window, name: str) -> None:
+def looks_well(one: Window, name: str, *, width: str, dark: bool) -> None:
     one.axe()
     one.fits()
-    one.screenshot(name)
+    if not dark:
+        one.screenshot(f"{name}-{'1440' if width == 'wide' else '360'}")
 
 
 def some_samples() -> list[dict[str, Any]]:
@@ -66,10 +67,10 @@ def test_from_mapping_to_successful(world: World, window: NewWindow) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("width", "dark"), [("wide", False), ("narrow", False), ("wide", True), ("narrow", True)])
 def test_every_screen_in_every_state(world: World, window: NewWindow, width: str, dark: bool) -> None:
     """Mapping, list and document: missing, ready, waiting, failed, unknown and done."""
-    look = f"{width}{'-dark' if dark else ''}"
     played = Played(world)
     documents = some_samples()
     played.hand_over(*documents)
@@ -78,7 +79,7 @@ def test_every_screen_in_every_state(world: World, window: NewWindow, width: str
 
     def at(address: str, name: str) -> None:
         page.goto(f"{world.origin}/c/acme{address}")
-        looks_well(one, f"{name}-{look}")
+        looks_well(one, name, width=width, dark=dark)
 
     at("/mapping/charges", "mapping-charges")
     at("/mapping/customers", "mapping-customers")
@@ -86,7 +87,7 @@ def test_every_screen_in_every_state(world: World, window: NewWindow, width: str
     field.click()
     field.fill("a")
     expect(page.locator(".combobox__option").first).to_be_visible()
-    looks_well(one, f"mapping-dropdown-{look}")
+    looks_well(one, "mapping-dropdown", width=width, dark=dark)
     mapping = sample_mapping()
     mapping["defaults"]["invoice"]["tax_code"] = {"full_name": "Non"}
     played.map(**mapping)
@@ -96,7 +97,7 @@ def test_every_screen_in_every_state(world: World, window: NewWindow, width: str
     page.get_by_label("Lines").fill("cus_88\tCafe Rio Foods\ncus_1\tNobody\nlonely")
     page.get_by_role("button", name="Check the lines").click()
     expect(page.get_by_role("main").get_by_text("Left out").first).to_be_visible()
-    looks_well(one, f"mapping-paste-{look}")
+    looks_well(one, "mapping-paste", width=width, dark=dark)
 
     good = [each for each in documents if each["kind"] == "invoice"][:7]
     for each in good[:6]:
