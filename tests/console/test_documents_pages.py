@@ -266,3 +266,12 @@ def test_a_page_of_the_list_asks_the_database_a_bounded_number_of_times(played: 
     assert after is not None
     second = client.get(after[1].replace("&amp;", "&"))
     assert second.text.count('name="chosen"') == 10
+
+
+@pytest.mark.parametrize("address", [{"name": "Factor"}, {"city": "Dallas"}, {}])
+def test_a_document_with_half_an_address_has_its_page(played: Played, address: dict[str, str]) -> None:
+    """Whatever is missing of it: also in documents that can be exported no more."""
+    played.hand_over(an_invoice("inv_7", bill_to=address, customer={}))
+    page = played.world.by_link().get(f"{LIST}/invoice/inv_7")
+    assert page.status_code == 200
+    assert all(text in page.text for text in address.values())
