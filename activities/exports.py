@@ -18,7 +18,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, queue, waits, webhooks
+from store import exports, queue, states, waits, webhooks
 from store.companies import lock_company
 from store.engine import Database, after_commit
 from store.tables import Company, Export, Request
@@ -120,9 +120,9 @@ class ExportActivities:
             request = queue.request(session, inp.request_id, fresh=True)
             if request is None:
                 return CancelResult(cancelled=False)
-            if request.state == queue.WAITING:
-                request.state = queue.CANCELLED
-            return CancelResult(cancelled=request.state == queue.CANCELLED)
+            if request.state == states.WAITING:
+                request.state = states.CANCELLED
+            return CancelResult(cancelled=request.state == states.CANCELLED)
 
     def _new_row(self, session: Session, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
         new = exports.NewExport(
@@ -139,20 +139,20 @@ class ExportActivities:
         """Find what was already done for this document: in this run, or in one that ended without hearing of it."""
         request = queue.newest_request(session, row.id)
         if row.content_hash != digest and (row.quickbooks is not None or _is_under_way(request)):
-            if request is None or request.state != queue.WAITING:
+            if request is None or request.state != states.WAITING:
                 return Prepared(failure=_content_differs())
-            request.state = queue.CANCELLED  # nothing has left yet: the new content takes its place
+            request.state = states.CANCELLED  # nothing has left yet: the new content takes its place
         if row.quickbooks is not None:
             found = Transaction.model_validate(row.quickbooks)
             text = "A person found it in QuickBooks" if found.confirmed_by_person else "It is in QuickBooks"
             self._note(session, row, ExportState.SUCCESSFUL, text, key=f"{inp.run_id}/there", transaction=found)
             return Prepared(transaction=found)
-        if request is None or request.state == queue.CANCELLED:
+        if request is None or request.state == states.CANCELLED:
             return self._lost(session, row, inp)
-        if request.state == queue.DONE:
+        if request.state == states.DONE:
             return self._settled(session, row, inp, request)
         request.run_id = inp.run_id
-        if request.state == queue.WAITING:
+        if request.state == states.WAITING:
             self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
             return Prepared(request_id=request.id)
         text = "QuickBooks may have it already; its answer is awaited"
@@ -238,7 +238,7 @@ class ExportActivities:
                 "txn_date": document.date.isoformat(),
                 "external_guid": guid,
             },
-            state=queue.WAITING,
+            state=states.WAITING,
             attempt=0,
             postponed=0,
             batch_max=queue.BATCH_MAX,
@@ -339,9 +339,9 @@ def _superseded() -> Failure:
 
 def _is_under_way(request: Request | None) -> bool:
     """Say whether the queue or QuickBooks holds the document as it was."""
-    if request is None or request.state == queue.CANCELLED:
+    if request is None or request.state == states.CANCELLED:
         return False
-    return request.state != queue.DONE or Outcome.model_validate(request.outcome).transaction is not None
+    return request.state != states.DONE or Outcome.model_validate(request.outcome).transaction is not None
 
 
 def _content_differs() -> Failure:

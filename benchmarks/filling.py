@@ -11,7 +11,7 @@ from activities.exports import ExportActivities
 from ops.worker_process import new_id, now
 from store import list_syncs, secrets
 from store.engine import Database
-from store.queue import WAITING
+from store.states import WAITING
 from store.sync_tables import CompanySync
 from store.tables import Company, Request
 from tests.support import stores

@@ -26,7 +26,7 @@ from ops.settings import Settings
 from ops.wiring import connect_temporal
 from ops.worker_process import new_id, now
 from qbwc_bridge.recovery import MAY_BE_THERE
-from store import exports, queue, secrets, webhooks
+from store import exports, queue, secrets, states, webhooks
 from store.companies import company
 from store.engine import Database
 from store.tables import Export, MessageSet, OutboxSignal, Request, WebConnectorSession
@@ -122,7 +122,7 @@ def look_before_sending(session: Session, *, since: datetime, set_size: int = SE
     number, and by customer or vendor and time from a day before `since`.
     """
     by_company: dict[str, list[Request]] = {}
-    for request in session.scalars(select(Request).where(Request.state == queue.WAITING).order_by(Request.seq)):
+    for request in session.scalars(select(Request).where(Request.state == states.WAITING).order_by(Request.seq)):
         by_company.setdefault(request.company_id, []).append(request)
     for company_id, requests in by_company.items():
         ticket_hash = secrets.fingerprint(secrets.new_ticket())  # nobody holds this ticket
@@ -144,14 +144,14 @@ def look_before_sending(session: Session, *, since: datetime, set_size: int = SE
                 company_id=company_id,
                 ticket_hash=ticket_hash,
                 kind="write",
-                state=queue.SENT,
+                state=states.SENT,
                 text="",
                 seq=start // set_size + 1,
                 sent_at=since,
             )
             session.add(lost)
             for request in part:
-                request.state = queue.IN_FLIGHT
+                request.state = states.IN_FLIGHT
                 request.attempt += 1
                 request.message_set_id = lost.id
             yield len(part)
@@ -230,7 +230,7 @@ def _write_down(session: Session, known: Known, *, at: datetime) -> str:
     _take_over(row, known, fate, at)
     if known.transaction is not None and known.transaction.ref_number:
         _reserve(session, row, document, known.transaction.ref_number)
-    if request is not None and (request.state in (queue.WAITING, queue.IN_FLIGHT) or fate.found == "unknown"):
+    if request is not None and (request.state in (states.WAITING, states.IN_FLIGHT) or fate.found == "unknown"):
         _settle(request, known.transaction, fate)
     webhooks.tell_export(session, row, at=at, key=key)
     return fate.found
@@ -257,9 +257,9 @@ def _reserve(session: Session, row: Export, document: Invoice | CarrierBill, ref
 
 def _settle(request: Request, transaction: Transaction | None, fate: Fate) -> None:
     if fate.state is ExportState.CANCELLED:
-        request.state = queue.CANCELLED
+        request.state = states.CANCELLED
         return
-    request.state = queue.DONE
+    request.state = states.DONE
     outcome = Outcome(request_id=request.id, key="end", transaction=transaction, failure=fate.failure)
     request.outcome = outcome.model_dump(mode="json")
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ from qbwc_bridge.rulings import (
 from qbwc_bridge.session import Limits, pause_after
 from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
 from qbxml.outcomes import Verdict, normalise_hresult
-from store import outbox, queue, webhooks
+from store import outbox, queue, states, webhooks
 from store.companies import record_incident
 from store.tables import Company, Export, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -54,6 +55,11 @@ class Answer:
     hresult: str
     message: str
 
+    @cached_property
+    def parsed(self) -> MessageSetResponse:
+        """The answer as it is read; raises UnreadableResponse."""
+        return parse_response(self.response)
+
 
 def sent_request(request: Request) -> SentRequest:
     """Give the pure view of a request."""
@@ -68,7 +74,7 @@ def body_on_the_wire(request: Request) -> str:
     return request.body.replace(f'requestID="{request.id}"', f'requestID="{wire_id}"', 1)
 
 
-def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, response: str) -> MessageSet | None:
+def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, answer: Answer) -> MessageSet | None:
     """Find which open document an answer belongs to; None for a repeated or late one.
 
     By the ids in the answer. One without ids (an HRESULT, an unreadable text, an empty set) can only belong to the
@@ -76,7 +82,7 @@ def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, resp
     """
     last = newest if newest in open_ones else None
     try:
-        ids = [answer.request_id or "" for answer in parse_response(response).responses]
+        ids = [response.request_id or "" for response in answer.parsed.responses]
     except UnreadableResponse:
         return last
     if not ids:
@@ -127,13 +133,13 @@ class Answers:
         if answer.hresult.strip():
             return self._record_hresult(session, owner, wc, exchange, sent, answer)
         try:
-            parsed = parse_response(answer.response)
+            parsed = answer.parsed
         except UnreadableResponse as error:
             text = f"The answer of QuickBooks could not be read: {error}"
             self._incident(session, owner, "unreadable_answer", text)
             return self._leave_open(wc, exchange, text)
         if parsed.new_message_set_id not in (None, write_set_id):
-            self.record_late(session, owner, answer.response)
+            self.record_late(session, owner, answer)
             text = "The answer belongs to another message set: it does not decide the one that is out."
             self._incident(session, owner, "foreign_answer", text)
             return self._leave_open(wc, exchange, text)
@@ -141,7 +147,7 @@ class Answers:
             text = "The answer holds requests that were not sent with this session. They were not used."
             self._incident(session, owner, "foreign_answer", text)
         if exchange.kind != "write":
-            exchange.state = queue.ANSWERED  # a write is, once each of its requests is decided
+            exchange.state = states.ANSWERED  # a write is, once each of its requests is decided
         if exchange.kind == "probe":
             return False
         if exchange.kind == "activity":
@@ -167,35 +173,36 @@ class Answers:
         self._apply(session, owner, wc, sent, rulings)
         self._settle(session, write_set.id, sent)
 
-    def record_late(self, session: Session, owner: Company, response: str) -> None:
+    def record_late(self, session: Session, owner: Company, answer: Answer) -> None:
         """Use an answer that nothing waits for any more: it may prove what was undecided, or show a duplicate."""
         try:
-            parsed = parse_response(response)
+            parsed = answer.parsed
         except UnreadableResponse:
             return
-        for answer in parsed.responses:
-            request = queue.request(session, (answer.request_id or "").rpartition(".")[0])
+        for response in parsed.responses:
+            request = queue.request(session, (response.request_id or "").rpartition(".")[0])
             if request is not None and request.company_id != owner.id:
                 text = "A late answer holds a request of another company. It was not used."
                 self._incident(session, owner, "foreign_answer", text)
                 continue
-            if request is None or answer.txn_id is None:
+            if request is None or response.txn_id is None:
                 continue
-            if request.state in (queue.WAITING, queue.CANCELLED) and self._take_late_proof(
+            if request.state in (states.WAITING, states.CANCELLED) and self._take_late_proof(
                 session, owner, request, parsed
             ):
                 continue
             known = Outcome.model_validate(request.outcome) if request.outcome is not None else None
-            if known is not None and known.transaction is not None and known.transaction.txn_id == answer.txn_id:
+            if known is not None and known.transaction is not None and known.transaction.txn_id == response.txn_id:
                 continue
             if known is not None and known.failure is not None:
                 ruling = judge_answers([sent_request(request)], parsed)[0]
                 if isinstance(ruling, Arrived) and self._is_still_undecided(session, request):
                     request.outcome = _outcome_of(ruling).model_dump(mode="json")
-                    text = f"A late answer shows that {request.facts['ref_number']} is in QuickBooks: {answer.txn_id}. "
-                    self._incident(session, owner, "late_proof", text + "Retry the export to record it.")
+                    text = f"A late answer shows that {request.facts['ref_number']} is in QuickBooks: "
+                    text += f"{response.txn_id}. Retry the export to record it."
+                    self._incident(session, owner, "late_proof", text)
                     continue
-            text = f"A late answer names the transaction {answer.txn_id} for {request.facts['ref_number']}, "
+            text = f"A late answer names the transaction {response.txn_id} for {request.facts['ref_number']}, "
             text += "which was sent again meanwhile. Look for two transactions in QuickBooks."
             self._incident(session, owner, "possible_duplicate", text)
 
@@ -204,7 +211,7 @@ class Answers:
         [ruling] = judge_answers([_as_sent_before(sent_request(request), parsed)], parsed)
         if not isinstance(ruling, Arrived):
             return False
-        if request.state == queue.CANCELLED:
+        if request.state == states.CANCELLED:
             text = (
                 f"A late answer shows that {request.facts['ref_number']} is in QuickBooks: {ruling.txn_id}, although "
             )
@@ -249,14 +256,14 @@ class Answers:
             self._apply(session, owner, wc, sent, ruled.rulings)
             self._settle(session, exchange.id, sent)
         elif ruled.fate is SetFate.GO_ON and exchange.kind == "ask":
-            exchange.state = queue.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
+            exchange.state = states.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
         if ruled.fate is SetFate.LOWER_VERSION:
-            exchange.state = queue.ANSWERED if is_write else queue.ABANDONED
+            exchange.state = states.ANSWERED if is_write else states.ABANDONED
             return False
         if ruled.fate is SetFate.GO_ON and exchange.kind in ("write", "ask"):
             return False
         if not is_write:
-            exchange.state = queue.ABANDONED
+            exchange.state = states.ABANDONED
         wc.state = "refused"
         wc.last_error = f"{ruled.verdict.explanation} {ruled.verdict.next_step}"
         problem = problem_of(ruled.verdict, answer.message, self._clock())
@@ -276,7 +283,7 @@ class Answers:
         if write_set is None:
             raise LookupError(f"the set {exchange.about_set_id} of {exchange.id} is gone")
         check = recovery.judge_activity(parsed, known=owner.last_restore_time, sent_at=write_set.sent_at)
-        exchange.state = queue.ANSWERED
+        exchange.state = states.ANSWERED
         exchange.message = check.doubt[:1000] or None
         if check.last_restore_time != owner.last_restore_time:
             text = f"{check.doubt or 'The company file was restored from a backup'}. Exports that were Successful "
@@ -292,7 +299,7 @@ class Answers:
         if exchange.kind == "write":
             exchange.answered_at = None
         else:
-            exchange.state = queue.ABANDONED
+            exchange.state = states.ABANDONED
         wc.state = "refused"
         wc.last_error = text
         return True
@@ -313,11 +320,11 @@ class Answers:
 
     def _settle(self, session: Session, write_set_id: str, sent: Sequence[Request]) -> None:
         """Call the write set answered once none of its requests is open; `sent` are those that were, until now."""
-        if any(request.state == queue.IN_FLIGHT and request.message_set_id == write_set_id for request in sent):
+        if any(request.state == states.IN_FLIGHT and request.message_set_id == write_set_id for request in sent):
             return
         write_set = session.get(MessageSet, write_set_id)
         if write_set is not None:
-            write_set.state = queue.ANSWERED
+            write_set.state = states.ANSWERED
 
     def _apply(
         self,
@@ -376,11 +383,11 @@ class Answers:
             request.batch_max = ruling.batch_max
         outcome = Outcome(request_id=request.id, key=f"again-{request.attempt}", requeued=ruling.reason)
         self._signal(session, request, outcome)
-        request.state = queue.WAITING
+        request.state = states.WAITING
         request.message_set_id = None
 
     def _end(self, session: Session, request: Request, outcome: Outcome) -> None:
-        request.state = queue.DONE
+        request.state = states.DONE
         request.outcome = outcome.model_dump(mode="json")
         self._signal(session, request, outcome)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from qbwc_bridge import answers, recovery, wrong_passwords
@@ -24,7 +25,7 @@ from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
-from store import outbox, queue, secrets, sign_ins, webhooks
+from store import outbox, queue, secrets, sign_ins, states, webhooks
 from store.companies import (
     record_incident_once,
     signs_in,
@@ -91,7 +92,9 @@ class Dispatcher:
         now = self._clock()
         if self._has_nothing_to_do(username, password, address, version, now):
             return ["", "none"]
-        with self._database.transaction("authenticate") as session:
+        # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
+        # Each set that leaves is waited for, and its session with it.
+        with self._database.transaction("authenticate", waits=False) as session:
             signing_in = sign_ins.look_up(session, username, address=address, now=now)
             owner = signing_in.company
             company_id = owner.id if owner is not None else None
@@ -106,33 +109,28 @@ class Dispatcher:
                 wrong_passwords.note(session, owner, address=address, now=now)
                 self._observe.signed_in(session, "refused", company_id=company_id)
                 return ["", "nvu"]
-            owner.last_seen_at = now
-            owner.last_address = address
-            owner.web_connector_version = version[:VERSION_MAX] or owner.web_connector_version
+            self._note_seen(session.connection(), owner.id, address, version, now)
             if owner.problem is not None and owner.problem.get("code") in wrong_passwords.CODES:
                 owner.problem = None
             is_left_alone = owner.paused or quiet_until(owner.quiet_hours, now) is not None
-            if is_left_alone or not (queue.has_work(session, owner.id, now=now) or self._lists.is_due(session, owner)):
+            with session.no_autoflush:  # nothing read here depends on what is not written yet
+                standing = queue.standing(session, owner.id, now=now)
+                has_work = standing.has_work or self._lists.is_due(session, owner)
+                is_busy = standing.is_unresolved and self._is_being_worked_on(session, owner, now)
+                others = queue.open_sessions(session, owner.id) if standing.has_open_session else ()
+            if is_left_alone or not has_work:
                 self._observe.signed_in(session, "none", company_id=owner.id)
                 return ["", "none"]
-            if self._is_being_worked_on(session, owner, now):
+            if is_busy:
                 self._observe.signed_in(session, "busy", company_id=owner.id)
                 return ["", "busy"]
-            for other in queue.open_sessions(session, owner.id):
+            for other in others:
                 other.state = "superseded"
                 other.last_error = "A newer session of this company took over."
                 self._observe.moved(session, other, "open")
             ticket = self._new_ticket()
             self._observe.signed_in(session, "session", company_id=owner.id, ticket_hash=secrets.fingerprint(ticket))
-            session.add(
-                WebConnectorSession(
-                    ticket_hash=secrets.fingerprint(ticket),
-                    company_id=owner.id,
-                    state="open",
-                    started_at=now,
-                    last_call_at=now,
-                )
-            )
+            queue.open_session(session, secrets.fingerprint(ticket), owner.id, now=now)
             return [ticket, owner.company_file]
 
     def send_request_xml(
@@ -147,10 +145,12 @@ class Dispatcher:
             if wc.state == "superseded" and queue.has_newer_at_work(session, wc):
                 note_twin(session, owner, clone_notice(wc.host), now)
             if hcp_response and wc.state == "open":
-                judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
+                with session.no_autoflush:  # nothing read here depends on what is not written yet
+                    judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
                 if judgement.binds_anew:
                     self._lists.forget_file(session, owner)
                     self._give_up_old_file(session, owner, wc)
+                    session.flush()
             return self._hand_out(session, owner, wc)
 
     def _give_up_old_file(self, session: Session, owner: Company, wc: WebConnectorSession) -> None:
@@ -173,15 +173,15 @@ class Dispatcher:
             wc, owner = found
             with session.no_autoflush:  # nothing read here depends on what is not written yet
                 wc.last_call_at = now
-                repeated = queue.exchange_answered_with(session, wc.ticket_hash, response) if response else None
-                if repeated is not None and repeated.progress is not None:
-                    return repeated.progress
-                newest = queue.newest_exchange(session, wc.ticket_hash)
-                exchange = answers.exchange_of(queue.open_exchanges(session, wc.ticket_hash), newest, response)
-                if exchange is None:
-                    self._answers.record_late(session, owner, response)
-                    return newest.progress if newest is not None and newest.progress is not None else -1
+                sets = queue.exchanges(session, wc.ticket_hash, response)
+                if sets.repeated is not None and sets.repeated.progress is not None:
+                    return sets.repeated.progress
                 answer = answers.Answer(response, hresult, message)
+                exchange = answers.exchange_of(sets.open, sets.newest, answer)
+                if exchange is None:
+                    self._answers.record_late(session, owner, answer)
+                    newest = sets.newest
+                    return newest.progress if newest is not None and newest.progress is not None else -1
                 if exchange.kind != "list":
                     ends = self._answers.record(session, owner, wc, exchange, answer)
             if exchange.kind == "list":
@@ -218,7 +218,7 @@ class Dispatcher:
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
-        with self._called("closeConnection", ticket) as (_session, found):
+        with self._called("closeConnection", ticket, waits=False) as (_session, found):
             if found is None:
                 return "OK"
             wc, _ = found
@@ -243,12 +243,14 @@ class Dispatcher:
         return ""
 
     @contextmanager
-    def _called(self, step: str, ticket: str) -> Iterator[tuple[Session, tuple[WebConnectorSession, Company] | None]]:
+    def _called(
+        self, step: str, ticket: str, *, waits: bool = True
+    ) -> Iterator[tuple[Session, tuple[WebConnectorSession, Company] | None]]:
         """One transaction of a call with its session and company; told when it ends the session.
 
         The second is None for an unknown ticket.
         """
-        with self._database.transaction(step) as session:
+        with self._database.transaction(step, waits=waits) as session:
             found = queue.wc_session(session, secrets.fingerprint(ticket))
             if found is None:
                 yield session, None
@@ -271,9 +273,12 @@ class Dispatcher:
             has_work = seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
             if has_work and not seen.paused and quiet_until(seen.quiet_hours, now) is None:
                 return False
-            self._polls.note_seen(connection, seen.company_id, address=address, version=version[:VERSION_MAX], now=now)
+            self._note_seen(connection, seen.company_id, address, version, now)
         self._observe.had_nothing(seen.company_id)
         return True
+
+    def _note_seen(self, connection: Connection, company_id: str, address: str, version: str, now: datetime) -> None:
+        self._polls.note_seen(connection, company_id, address=address, version=version[:VERSION_MAX], now=now)
 
     def _is_being_worked_on(self, session: Session, owner: Company, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.
@@ -288,23 +293,26 @@ class Dispatcher:
 
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession) -> str:
         now = self._clock()
-        unresolved = queue.unresolved_write_set(session, owner.id)
-        if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
-            why = "Looking for it in QuickBooks failed again and again"
-            self._answers.give_up(session, owner, wc, unresolved, why=why)
-            unresolved = None
-        waiting = (
-            []
-            if _is_held(owner, now)
-            else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
-        )
-        step = machine.next_step(
-            is_open=wc.state == "open",
-            guard_passed=wc.guard_passed,
-            unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
-            waiting=len(waiting),
-            lists_due=not waiting and not _is_held(owner, now) and self._lists.is_due(session, owner),
-        )
+        with session.no_autoflush:  # what is read here depends on nothing unwritten but on what was given up
+            sets = queue.sets_so_far(session, owner.id, wc.ticket_hash)
+            unresolved = session.get(MessageSet, sets.unresolved) if sets.unresolved else None
+            if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
+                why = "Looking for it in QuickBooks failed again and again"
+                self._answers.give_up(session, owner, wc, unresolved, why=why)
+                session.flush()
+                sets, unresolved = queue.sets_so_far(session, owner.id, wc.ticket_hash), None
+            waiting = (
+                []
+                if _is_held(owner, now)
+                else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
+            )
+            step = machine.next_step(
+                is_open=wc.state == "open",
+                guard_passed=wc.guard_passed,
+                unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
+                waiting=len(waiting),
+                lists_due=not waiting and not _is_held(owner, now) and self._lists.is_due(session, owner),
+            )
         if step is Step.REFUSE:
             if not wc.last_error:
                 wc.last_error = NO_COMPANY_DATA if not wc.guard_passed else NOT_LOOKED_UP
@@ -312,32 +320,45 @@ class Dispatcher:
                 wc.state = "refused"
             return ""
         if unresolved is not None:
-            return self._ask_about(session, owner, wc, unresolved, step)
+            return self._ask_about(session, owner, wc, sets, unresolved, step)
         if step is Step.LIST:
             set_id = self._new_id()
             text = self._lists.hand_out(session, owner, wc, set_id=set_id)
-            return self._store(session, owner, wc, kind="list", text=text, set_id=set_id)
+            return self._store(session, owner, wc, sets, kind="list", text=text, set_id=set_id)
         if step is Step.PROBE:
             text = build_message_set([build_request_element(HostQuery(), "probe")], version=wc.qbxml_version)
-            return self._store(session, owner, wc, kind="probe", text=text)
-        return self._write(session, owner, wc, {request.id: request for request in waiting})
+            return self._store(session, owner, wc, sets, kind="probe", text=text)
+        return self._write(session, owner, wc, sets, {request.id: request for request in waiting})
 
     def _ask_about(
-        self, session: Session, owner: Company, wc: WebConnectorSession, unresolved: MessageSet, step: Step
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        sets: queue.Sets,
+        unresolved: MessageSet,
+        step: Step,
     ) -> str:
         set_id = unresolved.id
         if step is Step.CHECK_FILE:
             text = recovery.activity_document(wc.qbxml_version)
-            return self._store(session, owner, wc, kind="activity", text=text, about=set_id)
+            return self._store(session, owner, wc, sets, kind="activity", text=text, about=set_id)
         if step is Step.ASK:
             text = recovery.ask_document(set_id, wc.qbxml_version)
-            return self._store(session, owner, wc, kind="ask", text=text, about=set_id)
+            return self._store(session, owner, wc, sets, kind="ask", text=text, about=set_id)
         sent = [answers.sent_request(request) for request in queue.requests_of_set(session, set_id)]
         since = (unresolved.sent_at - recovery.CLOCKS_MAY_DIFFER).date()
         text = recovery.lookup_document(sent, since=since, version=wc.qbxml_version)
-        return self._store(session, owner, wc, kind="lookup", text=text, about=set_id)
+        return self._store(session, owner, wc, sets, kind="lookup", text=text, about=set_id)
 
-    def _write(self, session: Session, owner: Company, wc: WebConnectorSession, waiting: dict[str, Request]) -> str:
+    def _write(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        sets: queue.Sets,
+        waiting: dict[str, Request],
+    ) -> str:
         now = self._clock()
         heads = [Waiting(id=r.id, size=len(r.body), batch_max=r.batch_max) for r in waiting.values()]
         chosen = [waiting[request_id] for request_id in machine.choose_batch(heads, self._limits)]
@@ -346,7 +367,7 @@ class Dispatcher:
         bodies: list[str] = []
         for request in chosen:
             request.attempt += 1
-            request.state = queue.IN_FLIGHT
+            request.state = states.IN_FLIGHT
             request.message_set_id = set_id
             bodies.append(answers.body_on_the_wire(request))
             event = contracts.Sent(request_id=request.id, message_set_id=set_id)
@@ -362,15 +383,16 @@ class Dispatcher:
             bodies,
             version=wc.qbxml_version,
             new_message_set_id=set_id,
-            old_message_set_id=queue.last_settled_write_set(session, owner.id),
+            old_message_set_id=sets.settled,
         )
-        return self._store(session, owner, wc, kind="write", text=text, set_id=set_id)
+        return self._store(session, owner, wc, sets, kind="write", text=text, set_id=set_id)
 
     def _store(
         self,
         session: Session,
         owner: Company,
         wc: WebConnectorSession,
+        sets: queue.Sets,
         *,
         kind: str,
         text: str,
@@ -380,30 +402,34 @@ class Dispatcher:
         set_id = set_id or self._new_id()
         if kind != "write":
             self._observe.handed_out(session, wc, kind=kind, set_id=set_id, requests=())
-        newest, questions = queue.exchanges_so_far(session, wc.ticket_hash)
-        for other in queue.open_exchanges(session, wc.ticket_hash) if questions else ():
-            if other.kind != "write":
-                other.state = queue.ABANDONED  # a question whose answer never came is simply asked again
-        session.add(
-            MessageSet(
-                id=set_id,
-                company_id=owner.id,
-                ticket_hash=wc.ticket_hash,
-                kind=kind,
-                state=queue.SENT,
-                about_set_id=about,
-                text=text,
-                seq=newest + 1,
-                sent_at=self._clock(),
-            )
+        for other in queue.open_questions(session, wc.ticket_hash) if sets.open_questions else ():
+            other.state = states.ABANDONED  # a question whose answer never came is simply asked again
+        queue.keep_set(
+            session,
+            id=set_id,
+            company_id=owner.id,
+            ticket_hash=wc.ticket_hash,
+            kind=kind,
+            about_set_id=about,
+            text=text,
+            seq=sets.newest + 1,
+            sent_at=self._clock(),
         )
         return text
 
     def _progress(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> int:
         now = self._clock()
-        left = 0 if _is_held(owner, now) else queue.count_waiting(session, owner.id, now=now, at_most=COUNTED_MAX)
         # There is at most one write set out, so after its own answer nobody has to look for another one.
-        is_settled = exchange.kind == "write" and exchange.state == queue.ANSWERED
+        is_settled = exchange.kind == "write" and exchange.state == states.ANSWERED
+        if not is_settled or any(isinstance(one, Request) and one.state == states.WAITING for one in session.dirty):
+            session.flush()  # what is asked below depends on it; else all of this answer is written in one go
+        with session.no_autoflush:
+            return self._progress_of(session, owner, wc, now=now, is_settled=is_settled)
+
+    def _progress_of(
+        self, session: Session, owner: Company, wc: WebConnectorSession, *, now: datetime, is_settled: bool
+    ) -> int:
+        left = 0 if _is_held(owner, now) else queue.count_going(session, owner.id, now=now, at_most=COUNTED_MAX)
         if not is_settled and queue.unresolved_write_set(session, owner.id) is not None:
             left += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
@@ -424,7 +450,7 @@ def _is_held(owner: Company, now: datetime) -> bool:
 
 
 def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:
-    answered = [step for step in queue.recovery_steps(session, unresolved.id) if step.state == queue.ANSWERED]
+    answered = [step for step in queue.recovery_steps(session, unresolved.id) if step.state == states.ANSWERED]
     if any(step.kind == "lookup" and step.ticket_hash == wc.ticket_hash for step in answered):
         return Recovery.LOOKED_UP
     if queue.answered_in_session(session, wc.ticket_hash, "activity") is None:
@@ -440,4 +466,4 @@ def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) 
 def _failed_steps(session: Session, unresolved: MessageSet, kind: str) -> int:
     """Count the questions of a kind that QuickBooks answered with nothing that decides."""
     steps = queue.recovery_steps(session, unresolved.id)
-    return sum(step.kind == kind and step.state != queue.SENT and step.answered_at is not None for step in steps)
+    return sum(step.kind == kind and step.state != states.SENT and step.answered_at is not None for step in steps)

@@ -24,10 +24,10 @@ from qbwc_bridge.rulings import SetFate, judge_hresult
 from qbwc_bridge.session import Limits, pause_after
 from qbxml.company import CompanyActivityRet
 from qbxml.deleted_lists import ListDeletedRet
-from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, parse_response
+from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse
 from qbxml.lists import ListRet
 from qbxml.outcomes import classify_status
-from store import list_syncs, list_writes, outbox, queue
+from store import list_syncs, list_writes, outbox, queue, states
 from store.polls import Glance
 from store.sync_tables import CompanySync, ListSync
 from store.tables import Company, MessageSet, WebConnectorSession
@@ -114,15 +114,15 @@ class ListSyncs:
         exchange.hresult = answer.hresult[:40] or None
         exchange.message = answer.message[:1000] or None
         exchange.answered_at = now
-        exchange.state = queue.ANSWERED
+        exchange.state = states.ANSWERED
         asked = [one for one in _passes(session, owner.id).values() if one.asked_in == exchange.id]
         if wc.state != "open":
-            exchange.state = queue.ABANDONED  # a newer session asks for itself; an old page would undo its work
+            exchange.state = states.ABANDONED  # a newer session asks for itself; an old page would undo its work
             return True
         if answer.hresult.strip():
             return self._record_hresult(session, owner, wc, asked, answer)
         try:
-            parsed = parse_response(answer.response)
+            parsed = answer.parsed
         except UnreadableResponse as error:
             self._fail(session, owner, asked, f"The answer of QuickBooks could not be read: {error}")
         else:

@@ -132,10 +132,7 @@ def judge_write(request: SentRequest, response: Response) -> Ruling:
 
 def transactions(response: Response) -> list[InvoiceRet | BillRet]:
     """Give the invoices and bills of an answer; raises UnreadableResponse."""
-    rets: list[InvoiceRet | BillRet] = []
-    rets.extend(response.rets_of(InvoiceRet))
-    rets.extend(response.rets_of(BillRet))
-    return rets
+    return [ret for ret in response.rets() if isinstance(ret, InvoiceRet | BillRet)]
 
 
 def judge_hresult(sent: Sequence[SentRequest], hresult: str, message: str, *, can_lower: bool = False) -> SetRuling:

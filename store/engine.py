@@ -26,6 +26,8 @@ LOCK_WAIT_S = 10
 
 
 _AFTER_COMMIT = "after_commit"
+_UNHURRIED = "qbd_unhurried"
+"""The option of a connection whose transaction does not wait for the disk, and the note of what was set last."""
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
 
@@ -70,12 +72,16 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
-    def transaction(self, step: str = "") -> Iterator[Session]:
+    def transaction(self, step: str = "", *, waits: bool = True) -> Iterator[Session]:
         """Commit at the end, roll back on any exception. On SQLite it holds the write lock from its start.
 
-        A named step passes the points `{step}: before commit` and `{step}: after commit`.
+        A named step passes the points `{step}: before commit` and `{step}: after commit`. One that does not wait for
+        the disk (`waits`) may be gone after a loss of power, together with all that came later: a later commit that
+        waits takes it to the disk as well.
         """
         with self._turn(), self._sessions.begin() as session:
+            if not waits:
+                self._do_not_wait(session)
             yield session
             if step:
                 self.passing(f"{step}: before commit")
@@ -83,6 +89,11 @@ class Database:
             told()
         if step:
             self.passing(f"{step}: after commit")
+
+    def _do_not_wait(self, session: Session) -> None:
+        connection = session.connection(execution_options={_UNHURRIED: True})
+        if not self.is_sqlite:
+            connection.exec_driver_sql("set local synchronous_commit = off")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -246,6 +257,10 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Any) -> None:
+        unhurried = connection.get_execution_options().get(_UNHURRIED, False)
+        if unhurried != connection.info.get(_UNHURRIED, False):  # it cannot be set inside a transaction
+            connection.exec_driver_sql(f"pragma synchronous = {'normal' if unhurried else 'full'}")
+            connection.info[_UNHURRIED] = unhurried
         # Two deferred transactions that both turn into writers would end one of them with "database is locked".
         connection.exec_driver_sql("begin immediate")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from store.sync_tables import CompanySync, ListSync
@@ -18,7 +19,13 @@ FAILED = "failed"
 
 def company_sync(session: Session, company_id: str) -> CompanySync | None:
     """Find the newest sync of a company; None before the first one."""
-    return session.get(CompanySync, company_id)
+    return session.scalar(_company_sync(), {"company": company_id})
+
+
+@cache
+def _company_sync() -> Select[CompanySync]:
+    """Built once: every session asks it."""
+    return select(CompanySync).where(CompanySync.company_id == bindparam("company"))
 
 
 def list_syncs(session: Session, company_id: str) -> Sequence[ListSync]:

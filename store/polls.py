@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, exists, func, select, update
 
-from store.queue import SENT, WAITING
 from store.sign_ins import WINDOW, is_held
+from store.states import SENT, WAITING
 from store.sync_tables import CompanySync
 from store.tables import Company, MessageSet, Request, UtcDateTime
 

@@ -2,25 +2,25 @@
 
 One transaction at a time decides on the requests of a company: it holds the company's row (`lock_company`). So two
 bridges never hand out one request, and two companies never wait for each other.
+
+What every call asks stands in `queries.py`. Where no row becomes an object, it goes past the session's machinery, which
+takes longer than the database; such a question sees what is flushed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, and_, case, func, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from store.companies import lock_company
+from store import queries
+from store.states import ANSWERED, IN_FLIGHT, SENT, WAITING
 from store.tables import Company, MessageSet, Request, WebConnectorSession
-
-WAITING = "waiting"
-IN_FLIGHT = "in_flight"
-DONE = "done"
-CANCELLED = "cancelled"
 
 BATCH_MAX = 1000
 """More requests than any configured set holds: a request that was in no refused set does not limit its set."""
@@ -29,10 +29,6 @@ SESSION_LASTS = timedelta(days=2)
 """Longer than any session: it has a budget of minutes, and is closed after an hour of silence."""
 SWEPT_AT_ONCE = 500
 """Sessions that one transaction closes at most."""
-
-SENT = "sent"
-ANSWERED = "answered"
-ABANDONED = "abandoned"
 
 
 def request(session: Session, request_id: str, *, fresh: bool = False) -> Request | None:
@@ -54,40 +50,47 @@ def requests_of_export(session: Session, export_id: int) -> Sequence[Request]:
 
 def requests_of_set(session: Session, message_set_id: str) -> Sequence[Request]:
     """Give the requests that travel in a set and are not settled, in the order they were queued."""
-    query = select(Request).where(Request.message_set_id == message_set_id, Request.state == IN_FLIGHT)
-    return session.scalars(query.order_by(Request.seq)).all()
+    return session.scalars(queries.requests_of_set(), {"set": message_set_id}).all()
 
 
 def next_requests(session: Session, company_id: str, *, now: datetime, limit: int) -> Sequence[Request]:
     """Give the oldest waiting requests; the caller holds the company. Rows that somebody else holds are passed over."""
-    query = (
-        select(Request)
-        .where(Request.company_id == company_id, Request.state == WAITING, Request.available_at <= now)
-        .order_by(Request.seq)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return session.scalars(query).all()
+    return session.scalars(queries.next_requests(), {"company": company_id, "now": now, "limit": limit}).all()
 
 
-def count_waiting(session: Session, company_id: str, *, now: datetime | None = None, at_most: int | None = None) -> int:
-    """Count waiting requests; with `now`, only those that may go at once; with `at_most`, no further than that."""
-    query = select(Request.seq).where(Request.company_id == company_id, Request.state == WAITING)
+def count_waiting(session: Session, company_id: str, *, now: datetime | None = None) -> int:
+    """Count waiting requests; with `now`, only those that may go at once."""
+    query = select(func.count()).where(Request.company_id == company_id, Request.state == WAITING)
     if now is not None:
         query = query.where(Request.available_at <= now)
-    if at_most is not None:
-        query = query.limit(at_most)
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    return session.scalar(query) or 0
 
 
-def has_work(session: Session, company_id: str, *, now: datetime) -> bool:
-    """Say whether a session would have anything to do: a waiting request or an unresolved set."""
-    waiting = select(Request.seq).where(
-        Request.company_id == company_id, Request.state == WAITING, Request.available_at <= now
-    )
-    if session.scalar(waiting.limit(1)) is not None:
-        return True
-    return unresolved_write_set(session, company_id) is not None
+def count_going(session: Session, company_id: str, *, now: datetime, at_most: int) -> int:
+    """Count the waiting requests that may go at once, no further than `at_most`; as they are written, not pending."""
+    values = {"company": company_id, "now": now, "limit": at_most}
+    return session.connection().execute(queries.count_going(), values).scalar_one()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides whether a company's Web Connector gets a session."""
+
+    is_waiting: bool
+    """A request waits that may go now."""
+    is_unresolved: bool
+    """A write set left whose answer is not known."""
+    has_open_session: bool
+
+    @property
+    def has_work(self) -> bool:
+        """Say whether a session would have any request to do."""
+        return self.is_waiting or self.is_unresolved
+
+
+def standing(session: Session, company_id: str, *, now: datetime) -> Standing:
+    """Say how a company stands, as it is written; the caller holds it. One statement."""
+    return Standing(*session.connection().execute(queries.standing(), {"company": company_id, "now": now}).one())
 
 
 def count_in_flight(session: Session, company_id: str) -> int:
@@ -104,41 +107,65 @@ def oldest_waiting_at(session: Session, company_id: str) -> datetime | None:
 
 def unresolved_write_set(session: Session, company_id: str) -> MessageSet | None:
     """Find the write set whose answer is not known; there is at most one per company."""
-    return session.scalar(
-        select(MessageSet).where(
-            MessageSet.company_id == company_id, MessageSet.kind == "write", MessageSet.state == SENT
-        )
+    return session.scalar(queries.unresolved(), {"company": company_id})
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Where a company and one of its sessions stand when the next set is to be handed out."""
+
+    unresolved: str | None
+    """The write set whose answer is not known; there is at most one per company."""
+    settled: str | None
+    """The newest write set with a recorded outcome: its record in QuickBooks may be released."""
+    newest: int
+    """The number of the newest set that this session was handed; 0: none."""
+    open_questions: int
+
+
+def sets_so_far(session: Session, company_id: str, ticket_hash: str) -> Sets:
+    """Say which sets matter to the next one of a session, as they are written. One statement."""
+    values = {"company": company_id, "ticket": ticket_hash}
+    row = session.connection().execute(queries.sets_so_far(), values).one()
+    return Sets(row[0], row[1], row[2] or 0, row[3])
+
+
+def keep_set(session: Session, **values: Any) -> None:
+    """Keep a set that is about to leave, by the columns of `MessageSet`. It is written at once."""
+    session.connection().execute(queries.keep_set(), {"state": SENT, **values})
+
+
+def open_questions(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
+    """Give the questions that this session was handed and has not answered, newest first."""
+    query = select(MessageSet).where(
+        MessageSet.ticket_hash == ticket_hash, MessageSet.state == SENT, MessageSet.kind != "write"
     )
-
-
-def open_exchanges(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
-    """Give the sets that this session was handed and has not answered, newest first."""
-    query = select(MessageSet).where(MessageSet.ticket_hash == ticket_hash, MessageSet.state == SENT)
     return session.scalars(query.order_by(MessageSet.seq.desc())).all()
 
 
-def newest_exchange(session: Session, ticket_hash: str) -> MessageSet | None:
-    """Find the newest set that this session was handed, answered or not."""
-    query = select(MessageSet).where(MessageSet.ticket_hash == ticket_hash)
-    return session.scalar(query.order_by(MessageSet.seq.desc()).limit(1))
+@dataclass(frozen=True)
+class Exchanges:
+    """The sets of one session that an answer may belong to."""
+
+    repeated: MessageSet | None
+    """To which exactly this answer was recorded already."""
+    newest: MessageSet | None
+    """Handed out last, answered or not."""
+    open: Sequence[MessageSet]
+    """Not answered, newest first."""
 
 
-def exchanges_so_far(session: Session, ticket_hash: str) -> tuple[int, int]:
-    """Give the number of the newest set that this session was handed (0: none), and how many questions are open."""
-    is_open = and_(MessageSet.state == SENT, MessageSet.kind != "write")
-    query = select(func.max(MessageSet.seq), func.sum(case((is_open, 1), else_=0)))
-    newest, questions = session.execute(query.where(MessageSet.ticket_hash == ticket_hash)).one()
-    return newest or 0, int(questions or 0)
-
-
-def exchange_answered_with(session: Session, ticket_hash: str, response: str) -> MessageSet | None:
-    """Find the set of this session to which exactly this answer was recorded already."""
-    query = select(MessageSet).where(
-        MessageSet.ticket_hash == ticket_hash,
-        MessageSet.answered_at.is_not(None),
-        MessageSet.response.in_((response, digest(response))),
+def exchanges(session: Session, ticket_hash: str, response: str) -> Exchanges:
+    """Find the sets that an answer may belong to; an empty one was never recorded before. One statement."""
+    texts = {response, digest(response)} if response else set()
+    values = {"ticket": ticket_hash, "response": response, "digest": digest(response)}
+    found = session.scalars(queries.exchanges(), values).all()
+    repeated = (one for one in found if one.answered_at is not None and one.response in texts)
+    return Exchanges(
+        repeated=next(repeated, None),
+        newest=found[0] if found else None,
+        open=[one for one in found if one.state == SENT],
     )
-    return session.scalars(query.order_by(MessageSet.seq.desc()).limit(1)).first()
 
 
 def answered_in_session(session: Session, ticket_hash: str, kind: str) -> MessageSet | None:
@@ -162,33 +189,30 @@ def recovery_steps(session: Session, write_set_id: str) -> Sequence[MessageSet]:
 
 def last_settled_write_set(session: Session, company_id: str) -> str | None:
     """Give the id of the newest write set with a recorded outcome: its record in QuickBooks may be released."""
-    query = select(MessageSet.id).where(
-        MessageSet.company_id == company_id, MessageSet.kind == "write", MessageSet.state == ANSWERED
-    )
-    return session.scalar(query.order_by(MessageSet.sent_at.desc(), MessageSet.seq.desc()).limit(1))
+    return session.scalar(queries.last_settled(), {"company": company_id})
+
+
+def open_session(session: Session, ticket_hash: str, company_id: str, *, now: datetime) -> None:
+    """Open a session of the Web Connector. It is written at once."""
+    values = {"ticket_hash": ticket_hash, "company_id": company_id, "started_at": now, "last_call_at": now}
+    session.connection().execute(queries.open_session(), values | {"state": "open"})
 
 
 def wc_session(session: Session, ticket_hash: str) -> tuple[WebConnectorSession, Company] | None:
-    """Find a session by its ticket's hash and lock its company, before anything else of it is read; gives both."""
-    # A ticket's company never changes, so it may be read before the lock is there.
-    company_id = select(WebConnectorSession.company_id).where(WebConnectorSession.ticket_hash == ticket_hash)
-    owner = lock_company(session, company_id.scalar_subquery())
-    wc = session.get(WebConnectorSession, ticket_hash, populate_existing=True) if owner is not None else None
-    return (wc, owner) if wc is not None and owner is not None else None
+    """Find a session by its ticket's hash and lock both it and its company; gives both. One statement.
+
+    Whoever held the company before has written what is read here: PostgreSQL reads locked rows anew when it had to
+    wait for them, and the company's is locked first.
+    """
+    found = session.execute(queries.wc_session(), {"ticket": ticket_hash}).one_or_none()
+    return (found[1], found[0]) if found is not None else None
 
 
 def hosts_since(session: Session, company_id: str, since: datetime, *, besides: str) -> Sequence[tuple[str, datetime]]:
     """Give the computers that held the company file in other sessions than `besides`, each with its last call."""
-    last = func.max(WebConnectorSession.last_call_at)
-    query = select(WebConnectorSession.host, last).where(
-        WebConnectorSession.company_id == company_id,
-        WebConnectorSession.started_at > since - SESSION_LASTS,  # lets the index leave out the history
-        WebConnectorSession.last_call_at > since,
-        WebConnectorSession.ticket_hash != besides,
-        WebConnectorSession.host.is_not(None),
-    )
-    rows = session.execute(query.group_by(WebConnectorSession.host).order_by(last.desc())).all()
-    return [(host, at) for host, at in rows if host is not None]
+    values = {"company": company_id, "since": since, "began": since - SESSION_LASTS, "besides": besides}
+    found = session.connection().execute(queries.hosts_since(), values)
+    return [(host, at) for host, at in found if host is not None]
 
 
 def has_newer_at_work(session: Session, wc: WebConnectorSession) -> bool:

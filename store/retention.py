@@ -33,7 +33,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Delete, Select, Update, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from store import kept_answers, queue, webhooks
+from store import kept_answers, queue, states, webhooks
 from store.companies import lock_company
 from store.engine import Database
 from store.tables import Company, Export, Incident, MessageSet, OutboxSignal, Request, TimelineEntry
@@ -107,14 +107,14 @@ def _sessions(session: Session, company_id: str, before: datetime, limit: int, d
 
 def _ended_sessions(company_id: str, before: datetime, *, needed: str) -> Select[str]:
     about, question = aliased(MessageSet), aliased(MessageSet)
-    is_unresolved = and_(MessageSet.kind == "write", MessageSet.state == queue.SENT)
-    asks_about_unresolved = exists().where(about.id == MessageSet.about_set_id, about.state == queue.SENT)
+    is_unresolved = and_(MessageSet.kind == "write", MessageSet.state == states.SENT)
+    asks_about_unresolved = exists().where(about.id == MessageSet.about_set_id, about.state == states.SENT)
     is_asked_about = exists().where(
         question.about_set_id == MessageSet.id,
-        question.state == queue.SENT,
+        question.state == states.SENT,
         question.ticket_hash != MessageSet.ticket_hash,
     )
-    is_in_flight = exists().where(Request.message_set_id == MessageSet.id, Request.state == queue.IN_FLIGHT)
+    is_in_flight = exists().where(Request.message_set_id == MessageSet.id, Request.state == states.IN_FLIGHT)
     is_needed = exists().where(
         MessageSet.ticket_hash == WcSession.ticket_hash,
         or_(is_unresolved, asks_about_unresolved, is_asked_about, is_in_flight),
@@ -158,7 +158,7 @@ def _of_exports(session: Session, ids: Sequence[int], before: datetime, dry_run:
         TimelineEntry.at < before,
         TimelineEntry.id.not_in(session.scalars(last).all()),
     )
-    decided = and_(Request.export_id.in_(ids), Request.state.in_((queue.DONE, queue.CANCELLED)), Request.body != "")
+    decided = and_(Request.export_id.in_(ids), Request.state.in_((states.DONE, states.CANCELLED)), Request.body != "")
     if dry_run:
         return Counter(
             timeline=_count(session, select(TimelineEntry.id).where(steps)),

@@ -11,11 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import ColumnElement, Exists, and_, case, delete, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from store.sign_in_tables import SignInFailures
 from store.tables import Company, UtcDateTime
@@ -43,13 +56,19 @@ def look_up(session: Session, username: str, *, address: str, now: datetime) -> 
 
     `is_held`: no password is looked at now, right or wrong.
     """
-    held = is_held(literal(address), literal(now - WINDOW, UtcDateTime()))
-    query = select(Company, held).where(Company.username == username).with_for_update(key_share=True, of=Company)
-    row = session.execute(query).first()
+    row = session.execute(_look_up(), {"username": username, "address": address, "since": now - WINDOW}).first()
     if row is None:
         # Unknown names are counted by address only, and an unknown address has no failures yet.
         return SigningIn(company=None, is_held=is_address_held(session, address, now=now))
     return SigningIn(company=row[0], is_held=bool(row[1]))
+
+
+@cache
+def _look_up() -> Select[Company, bool]:
+    """Built once: every sign-in with work asks it."""
+    held = is_held(bindparam("address", type_=String()), bindparam("since", type_=UtcDateTime()))
+    query = select(Company, held).where(Company.username == bindparam("username"))
+    return query.options(defer(Company.mapping)).with_for_update(key_share=True, of=Company)
 
 
 def is_address_held(session: Session, address: str, *, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, outbox, queue, waits, webhooks
+from store import exports, outbox, queue, states, waits, webhooks
 from store.engine import after_commit
 from store.tables import Company, Export
 from tms_api.companies import require_company
@@ -183,7 +183,7 @@ def confirm_present(
         transaction.ref_number = row.ref_number
         row.quickbooks = transaction.model_dump(mode="json")
         request = queue.newest_request(session, row.id)
-        if request is not None and request.state == queue.DONE:
+        if request is not None and request.state == states.DONE:
             request.outcome = Outcome(request_id=request.id, key="end", transaction=transaction).model_dump(mode="json")
         _start_again(services, row)
         return _accepted(services, session, row, is_new=True)

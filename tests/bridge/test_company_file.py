@@ -10,7 +10,7 @@ from qbxml.hresults import HRESULTS
 from simulator.company import CompanyFile
 from simulator.sample_company import freight_company
 from simulator.web_connector import WebConnector
-from store import queue
+from store import queue, states
 from store.companies import company
 from store.engine import Database
 from store.tables import Company
@@ -128,7 +128,7 @@ def test_until_the_new_file_is_open_nothing_new_goes_into_the_old_one(world: Wor
     outcome = world.outcome(request_id)
     assert outcome is not None
     assert outcome.transaction is not None
-    assert world.request(waiting).state == queue.WAITING
+    assert world.request(waiting).state == states.WAITING
     assert len(world.quickbooks.ledger) == 1
     with world.database.transaction() as session:
         row = company(session, "acme")
@@ -168,7 +168,7 @@ def test_an_old_restore_does_not_stand_in_the_way_of_asking(world: World) -> Non
     world.update()
     world.update()
     assert [message_set.kind for message_set in world.message_sets()] == ["write", "activity", "ask"]
-    assert world.request(request_id).state == queue.DONE
+    assert world.request(request_id).state == states.DONE
     world.must_hold()
 
 
@@ -269,7 +269,7 @@ def test_a_repeated_0x80040423_does_not_send_a_second_time(world: World) -> None
     second = bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
     answer = quickbooks.process_request(second)
     bridge.receive_response_xml(ticket, "", "0x80040423", "unknown version")  # a proxy repeats the first answer
-    assert world.request(request_id).state == queue.IN_FLIGHT
+    assert world.request(request_id).state == states.IN_FLIGHT
     assert bridge.receive_response_xml(ticket, answer, "", "") == 100
     assert len(world.quickbooks.ledger) == 1
     world.must_hold()
@@ -290,7 +290,7 @@ def test_a_late_proof_keeps_a_waiting_document_from_being_sent_again(world: Worl
         answer = world.quickbooks.open_session("TMS export").process_request(question)
         bridge.receive_response_xml(second, answer, "", "")
         hcp = ""
-    assert world.request(request_id).state == queue.WAITING
+    assert world.request(request_id).state == states.WAITING
     bridge.receive_response_xml(first, slow.process_request(text), "", "")
     outcome = world.outcome(request_id)
     assert outcome is not None

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, text
 
 from simulator.report import UpdateReport
-from store import queue
+from store import states
 from store.engine import Database
 from tests.support import postgres, stores
 from tests.support.world import World
@@ -39,7 +39,7 @@ def counts(world: World) -> dict[str, int]:
 def all_arrive(world: World, ids: list[str]) -> None:
     for _ in range(4):
         world.update()
-    assert [world.request(request_id).state for request_id in ids] == [queue.DONE] * len(ids)
+    assert [world.request(request_id).state for request_id in ids] == [states.DONE] * len(ids)
     assert len(world.quickbooks.ledger) == len(ids)
     world.must_hold()
 

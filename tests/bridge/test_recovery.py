@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.sample_company import freight_company
-from store import queue
+from store import queue, states
 from store.companies import company
 from store.engine import Database
 from tests.support import stores
@@ -166,7 +166,7 @@ def test_a_broken_answer_loses_nothing(world: World) -> None:
     assert bridge.receive_response_xml(ticket, "<QBXML><broken", "", "") == -1
     assert "could not be read" in bridge.get_last_error(ticket)
     assert world.incidents()[-1] == "unreadable_answer"
-    assert world.request(request_id).state == queue.IN_FLIGHT
+    assert world.request(request_id).state == states.IN_FLIGHT
     world.update()
     assert arrived(world, request_id)
     assert len(world.quickbooks.ledger) == 1
@@ -183,7 +183,7 @@ def test_a_foreign_request_id_is_not_used_and_reported(world: World) -> None:
     answer = session.process_request(text).replace(f'requestID="{request_id}.1"', 'requestID="SOMEBODY.1"')
     assert 0 <= bridge.receive_response_xml(ticket, answer, "", "") < 100
     assert world.incidents()[-1] == "foreign_answer"
-    assert world.request(request_id).state == queue.IN_FLIGHT
+    assert world.request(request_id).state == states.IN_FLIGHT
     world.update()
     assert arrived(world, request_id)
     assert len(world.quickbooks.ledger) == 1
@@ -206,11 +206,11 @@ def test_an_answer_about_another_companys_request_is_refused_and_reported(world:
     forged = answer.replace(f'requestID="{ours}.1"', f'requestID="{prepared.request_id}.1"')
     bridge.receive_response_xml(ticket, forged, "", "")
     assert world.incidents() == ["company_file", "foreign_answer"]
-    assert world.request(ours).state == queue.IN_FLIGHT
+    assert world.request(ours).state == states.IN_FLIGHT
     assert bridge.receive_response_xml(ticket, answer, "", "") == 100
     bridge.receive_response_xml(ticket, forged, "", "")
     assert world.incidents() == ["company_file", "foreign_answer", "foreign_answer"]
-    assert world.request(prepared.request_id).state == queue.WAITING
+    assert world.request(prepared.request_id).state == states.WAITING
     assert arrived(world, ours)
 
 
@@ -223,7 +223,7 @@ def test_an_hresult_delivered_twice_decides_only_what_it_was_the_answer_to(world
     bridge.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0")
     for _ in range(2):
         bridge.receive_response_xml(ticket, "", "0x80040400", "could not be parsed")
-    assert world.request(request_id).state == queue.IN_FLIGHT
+    assert world.request(request_id).state == states.IN_FLIGHT
     assert world.outcome(request_id) is None
 
 
@@ -263,12 +263,12 @@ def test_a_late_answer_after_an_undecided_end_is_kept_as_proof(world: World) -> 
     with world.database.transaction() as session:
         row = queue.request(session, request_id)
         assert row is not None
-        row.state = queue.DONE
+        row.state = states.DONE
         failure = Failure(code="outcome_unknown", message="", explanation="", owner="bookkeeper", next_step="")
         row.outcome = Outcome(request_id=request_id, key="end", failure=failure).model_dump(mode="json")
         open_set = queue.unresolved_write_set(session, "acme")
         assert open_set is not None
-        open_set.state = queue.ANSWERED
+        open_set.state = states.ANSWERED
     bridge.receive_response_xml(ticket, answer, "", "")
     assert world.incidents()[-1] == "late_proof"
     prepared = world.activities.prepare_export(PrepareInput(company_id="acme", document=document, run_id="again"))
@@ -313,7 +313,7 @@ def test_a_corrected_document_takes_the_place_of_one_that_has_not_left(world: Wo
     """A direct start with another content neither sends the old one nor both."""
     first = world.queue(stores.an_invoice())
     corrected = world.queue(stores.an_invoice(memo="corrected"))
-    assert world.request(first).state == queue.CANCELLED
+    assert world.request(first).state == states.CANCELLED
     world.update()
     assert [txn.memo for txn in world.quickbooks.ledger] != [None]
     assert arrived(world, corrected)
@@ -347,4 +347,4 @@ def test_a_pause_in_the_middle_lets_nothing_more_out(world: World) -> None:
         company(session, "acme").paused = True  # type: ignore[union-attr]
     answer = world.quickbooks.open_session("TMS export").process_request(text)
     assert bridge.receive_response_xml(ticket, answer, "", "") == 100
-    assert world.request(waiting).state == queue.WAITING
+    assert world.request(waiting).state == states.WAITING

@@ -97,17 +97,18 @@ async def test_a_namespace_that_does_not_exist_is_not_taken_for_an_ended_workflo
 
 
 async def test_signals_that_temporal_refuses_do_not_hold_up_others(
-    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+    temporal: WorkflowEnvironment, database: Database, database_kind: str, clock: stores.Clock
 ) -> None:
     """A payload over the server's limit is refused for good; the next workflow hears its own at once."""
     relay = a_relay(database, temporal.client, clock)
     huge = {"n": 0, "padding": "x" * 2_500_000}
+    refused, taken = f"listener-4-{database_kind}", f"listener-3-{database_kind}"
     with database.transaction() as session:
-        outbox.add_signal(session, workflow_id="listener-4", signal="tell", payload=huge, at=clock.now)
+        outbox.add_signal(session, workflow_id=refused, signal="tell", payload=huge, at=clock.now)
     async with Worker(temporal.client, task_queue="listen", workflows=[Listener]):
-        await temporal.client.start_workflow("Listener", 1, id="listener-4", task_queue="listen")
-        handle = await temporal.client.start_workflow("Listener", 1, id="listener-3", task_queue="listen")
-        put(database, clock, "listener-3", range(1))
+        await temporal.client.start_workflow("Listener", 1, id=refused, task_queue="listen")
+        handle = await temporal.client.start_workflow("Listener", 1, id=taken, task_queue="listen")
+        put(database, clock, taken, range(1))
         assert await relay.deliver_once(temporal.client) == 1
         assert await handle.result() == [0]
     with database.transaction() as session:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from store import exports, outbox, queue, retention
+from store import exports, outbox, queue, retention, states
 from store.api_tables import KeptAnswer
 from store.companies import record_incident
 from store.engine import Database
@@ -97,7 +97,7 @@ def test_what_is_over_and_old_goes_and_what_proves_it_stays(world: World) -> Non
         for request_id in old:
             request = queue.request(session, request_id)
             assert request is not None
-            assert (request.state, request.body) == (queue.DONE, "")
+            assert (request.state, request.body) == (states.DONE, "")
             assert request.outcome is not None and request.facts["external_guid"]
             [last] = exports.timeline(session, request.export_id)
             assert last.state == ExportState.SUCCESSFUL
@@ -142,7 +142,7 @@ def test_what_is_not_decided_is_never_forgotten(world: World) -> None:
     assert len(world.signals()) == undelivered
     for _ in range(2):
         world.update()
-    assert [world.request(one).state for one in (second, waiting)] == [queue.DONE] * 2
+    assert [world.request(one).state for one in (second, waiting)] == [states.DONE] * 2
     assert len(world.quickbooks.ledger) == 4
     world.must_hold()
 

@@ -8,7 +8,7 @@ import pytest
 
 from qbwc_bridge.session import Limits
 from simulator.sample_company import freight_company
-from store import queue
+from store import queue, states
 from store.companies import company
 from store.engine import Database
 from tests.support import stores
@@ -87,7 +87,7 @@ def test_a_paused_company_gets_nothing(world: World) -> None:
     with world.database.transaction() as session:
         company(session, "acme").paused = True  # type: ignore[union-attr]
     assert world.update().outcome == "none"
-    assert world.request(request_id).state == queue.WAITING
+    assert world.request(request_id).state == states.WAITING
 
 
 def test_in_quiet_hours_nothing_leaves_and_afterwards_everything_does(world: World) -> None:
@@ -97,12 +97,12 @@ def test_in_quiet_hours_nothing_leaves_and_afterwards_everything_does(world: Wor
     with world.database.transaction() as session:
         company(session, "acme").quiet_hours = hours  # type: ignore[union-attr]
     assert world.update().outcome == "none"
-    assert world.request(request_id).state == queue.WAITING
+    assert world.request(request_id).state == states.WAITING
     with world.database.transaction() as session:
         assert company(session, "acme").last_seen_at == world.clock.now  # type: ignore[union-attr]
     world.clock.forward(minutes=45)
     assert world.update().outcome == "ok"
-    assert world.request(request_id).state == queue.DONE
+    assert world.request(request_id).state == states.DONE
 
     second = world.queue(stores.an_invoice("inv_2"))
     ticket, _ = world.dispatcher.authenticate("qbwc-acme", stores.PASSWORD)
@@ -110,7 +110,7 @@ def test_in_quiet_hours_nothing_leaves_and_afterwards_everything_does(world: Wor
         company(session, "acme").quiet_hours = hours | {"until": "23:00"}  # type: ignore[union-attr]
     handed = world.dispatcher.send_request_xml(ticket, world.hcp(), "C:\\x.qbw", "US", "16", "0")
     assert "InvoiceAdd" not in handed
-    assert world.request(second).state == queue.WAITING
+    assert world.request(second).state == states.WAITING
 
 
 def test_another_company_file_gets_no_byte_of_business_data(world: World) -> None:
@@ -125,7 +125,7 @@ def test_another_company_file_gets_no_byte_of_business_data(world: World) -> Non
     assert "Ridgeline Freight LLC" in report.status
     assert "Somebody Else Inc" in report.status
     assert not other.ledger
-    assert world.request(request_id).state == queue.WAITING
+    assert world.request(request_id).state == states.WAITING
     with world.database.transaction() as session:
         assert company(session, "acme").problem["code"] == "wrong_company_file"  # type: ignore[union-attr,index]
     world.connector.company = right
@@ -167,7 +167,7 @@ def test_a_locked_record_goes_back_to_the_queue_and_arrives_in_a_later_session(w
     world.quickbooks.faults.lock(number, times=1)
     world.update()
     row = world.request(request_id)
-    assert row.state == queue.WAITING
+    assert row.state == states.WAITING
     assert row.postponed == 1
     world.update()
     outcome = world.outcome(request_id)
@@ -219,7 +219,7 @@ def test_quickbooks_not_reachable_becomes_the_connections_problem(world: World) 
         problem = company(session, "acme").problem  # type: ignore[union-attr]
     assert problem is not None
     assert problem["next_step"]
-    assert world.request(request_id).state == queue.WAITING
+    assert world.request(request_id).state == states.WAITING
     assert world.update().outcome == "ok"
     world.must_hold()
 

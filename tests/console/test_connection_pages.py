@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from store import companies, queue
+from store import companies, states
 from store.tables import Company, Request
 from tests.support import stores
 
@@ -250,7 +250,7 @@ def _wait(world: World, company_id: str, since: object) -> None:
                 operation="InvoiceAdd",
                 body="",
                 facts={},
-                state=queue.WAITING,
+                state=states.WAITING,
                 batch_max=1,
                 available_at=since,
                 created_at=since,

@@ -15,7 +15,7 @@ from ops.doctor import describe_company
 from ops.installation import describe_installation
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
-from store import exports, list_syncs, outbox, queue, webhooks
+from store import exports, list_syncs, outbox, states, webhooks
 from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from store.webhook_tables import Webhook
@@ -77,7 +77,7 @@ def a_troubled_company(database: Database, now: datetime) -> None:
                 sent_at=now - timedelta(hours=5),
             )
         )  # fmt: skip
-        for number, state in ((1, queue.WAITING), (2, queue.IN_FLIGHT)):
+        for number, state in ((1, states.WAITING), (2, states.IN_FLIGHT)):
             session.add(
                 Request(
                     id=f"R{number}", company_id="acme", export_id=waiting.id, run_id="r", workflow_id="export/acme/x/y",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops.restored import look_before_sending
-from store import queue
+from store import queue, states
 from store.engine import Database
 from tests.support import stores
 from tests.support.world import World
@@ -43,7 +43,7 @@ def test_a_restored_queue_doubles_nothing(world: World, database: Database, tmp_
         for request_id in ids[count // 2 :]:
             found = queue.request(session, request_id)
             assert found is not None
-            found.state = queue.CANCELLED
+            found.state = states.CANCELLED
     assert world.update().outcome == "ok"
     assert len(world.quickbooks.ledger) == count // 2
     database.engine.dispose()

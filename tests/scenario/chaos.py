@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from simulator.faults import Faults
-from store import queue, retention
+from store import retention, states
 from tests.scenario import faults, oracle
 from tests.scenario.in_process import InProcess
 from tests.scenario.plan import Plan, Update
@@ -136,5 +136,5 @@ def calm_down(world: World) -> None:
         for desk in world.desks:
             world.update(f"calm session {number}", desk, desk.connector)
         oracle.check(world)
-        if all(request.state == queue.DONE for request in world.requests()):
+        if all(request.state == states.DONE for request in world.requests()):
             return

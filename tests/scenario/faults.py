@@ -10,7 +10,7 @@ from qbxml.envelope import build_message_set
 from simulator import soap
 from simulator.errors import QuickBooksError
 from simulator.records import CompanyState, Posted
-from store import queue
+from store import states
 from store.tables import Request
 from tests.scenario.wiring import Action, Place, headers_of
 from tests.scenario.world import Desk, Late, World, outcome_of
@@ -224,7 +224,7 @@ def fault_killed(world: World, desk: Desk, point: str, nth: int) -> None:
 
 
 def _is_successful(request: Request) -> bool:
-    return request.state == queue.DONE and outcome_of(request).transaction is not None
+    return request.state == states.DONE and outcome_of(request).transaction is not None
 
 
 def _read_ledger(backup: str) -> list[Posted]:

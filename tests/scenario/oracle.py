@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from simulator.records import Posted
-from store import queue
+from store import states
 from store.tables import Incident, MessageSet, OutboxSignal, Request
 from tests.scenario.world import Desk, World, outcome_of
 from workflows import contracts
@@ -33,16 +33,16 @@ def check(world: World) -> None:
         signals = list(session.scalars(select(OutboxSignal).where(OutboxSignal.workflow_id.in_(workflows))))
     for desk in world.desks:
         _check_ledger(world, desk, [request for request in requests if request.company_id == desk.id])
-        unresolved = [s.id for s in sets if (s.company_id, s.kind, s.state) == (desk.id, "write", queue.SENT)]
+        unresolved = [s.id for s in sets if (s.company_id, s.kind, s.state) == (desk.id, "write", states.SENT)]
         assert len(unresolved) <= 1, f"two sets of {desk.id} are unresolved: {unresolved}"
     states = {message_set.id: message_set.state for message_set in sets}
     for request in requests:
-        if request.state == queue.IN_FLIGHT:
-            assert states[request.message_set_id or ""] == queue.SENT, f"{request.id} waits for an answered set"
-        if request.state == queue.WAITING:
+        if request.state == states.IN_FLIGHT:
+            assert states[request.message_set_id or ""] == states.SENT, f"{request.id} waits for an answered set"
+        if request.state == states.WAITING:
             assert request.message_set_id is None, f"{request.id} waits and is in a set"
     ends = Counter(s.payload["request_id"] for s in signals if s.payload.get("key") == "end")
-    assert ends == Counter(r.id for r in requests if r.state == queue.DONE), f"outcomes were told as {ends}"
+    assert ends == Counter(r.id for r in requests if r.state == states.DONE), f"outcomes were told as {ends}"
     removed = {guid for desk in world.desks for guid in desk.gone}
     gone = [r.facts["ref_number"] for r in requests if r.facts["external_guid"] in removed]
     faults = {fault.name for update in world.plan.updates for fault in update.faults}
@@ -59,7 +59,7 @@ def check(world: World) -> None:
 
 def check_the_end(world: World) -> None:
     for request in world.requests():
-        assert request.state == queue.DONE, f"{request.id} is still {request.state} after calm sessions"
+        assert request.state == states.DONE, f"{request.id} is still {request.state} after calm sessions"
 
 
 def _check_ledger(world: World, desk: Desk, requests: list[Request]) -> None:
@@ -85,7 +85,7 @@ def _check_request(world: World, desk: Desk, request: Request, posted: Posted | 
         assert posted.total == Decimal(facts["total"]), f"{request.id} has the total {posted.total}"
         if guid not in desk.edited:
             assert posted.ref_number == facts["ref_number"], f"{request.id} has the number {posted.ref_number}"
-    if request.state != queue.DONE:
+    if request.state != states.DONE:
         return
     outcome = outcome_of(request)
     if outcome.transaction is not None:

@@ -17,7 +17,7 @@ import httpx
 
 from simulator.cuts import Cuts
 from simulator.web_connector import WebConnector
-from store import queue
+from store import states
 from tests.scenario import oracle
 from tests.scenario.plan import Document, Plan
 from tests.scenario.stack import Stack
@@ -148,7 +148,7 @@ def _roll(world: Rolling, stack: Stack, rounds: int) -> None:
     for number in range(20):
         for desk in world.desks:
             world.update(f"last session {number}", desk, desk.connector)
-        if len(world.requests()) == len(world.documents) and all(r.state == queue.DONE for r in world.requests()):
+        if len(world.requests()) == len(world.documents) and all(r.state == states.DONE for r in world.requests()):
             break
         stack.wait_until(lambda: len(world.requests()) == len(world.documents), "every document is queued")
     world.settle()

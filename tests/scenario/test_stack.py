@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from store import queue
+from store import states
 from tests.scenario import oracle, rolling, stack_chaos
 from tests.scenario.plan import Document, Plan, Update
 from tests.scenario.stack import PARTS, TWINS, Stack
@@ -87,7 +87,7 @@ def play(stack: Stack, number: int, *, posting: tuple[str, ...] = (), session: t
         stack.clock.forward(minutes=5)
         world.update(f"session {attempt}", desk, desk.connector)
         stack.wait_ready()
-        if all(request.state == queue.DONE for request in world.requests()):
+        if all(request.state == states.DONE for request in world.requests()):
             break
     world.settle()
     assert not stack.fuse.disarm(), f"nobody passed some of {session}"

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session as DatabaseSession
 
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.wsgi import build_wsgi
-from store import queue
+from store import queue, states
 from store.engine import Database, Passing
 from store.tables import Company, WebConnectorSession
 from tests.support import stores
@@ -132,8 +132,8 @@ class WithoutRecovery(Dispatcher):
         unresolved = queue.unresolved_write_set(session, owner.id)
         if unresolved is not None:
             for request in queue.requests_of_set(session, unresolved.id):
-                request.state, request.message_set_id = queue.WAITING, None
-            unresolved.state = queue.ABANDONED
+                request.state, request.message_set_id = states.WAITING, None
+            unresolved.state = states.ABANDONED
             session.flush()
         return super()._hand_out(session, owner, wc)
 

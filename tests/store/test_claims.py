@@ -6,6 +6,7 @@ A transaction that would have to wait fails at once here, by its lock_timeout. O
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from store import exports, kept_answers, outbox, queue, webhooks
+from store import exports, kept_answers, outbox, queue, states, webhooks
 from store.api_tables import KeptAnswer
 from store.companies import lock_company
 from store.engine import Database
@@ -110,7 +111,7 @@ def _requests(database: Database, company_id: str, number: int) -> None:
             session.add(
                 Request(
                     id=f"{company_id}-{one}", company_id=company_id, export_id=export.id, run_id="r", workflow_id="w",
-                    operation="InvoiceAdd", body="<x/>", facts={}, state=queue.WAITING, batch_max=queue.BATCH_MAX,
+                    operation="InvoiceAdd", body="<x/>", facts={}, state=states.WAITING, batch_max=queue.BATCH_MAX,
                     available_at=NOW, created_at=NOW,
                 )
             )  # fmt: skip
@@ -129,7 +130,7 @@ def test_four_bridges_hand_out_each_request_once_and_in_order(database: Database
                 lock_company(session, "acme")
                 rows = queue.next_requests(session, "acme", now=NOW, limit=3)
                 for row in rows:
-                    row.state = queue.IN_FLIGHT
+                    row.state = states.IN_FLIGHT
                 if not rows:
                     return taken
                 taken.append([row.seq for row in rows])
@@ -152,6 +153,39 @@ def test_companies_do_not_wait_for_each_other_and_one_company_has_one_at_work(da
     with pytest.raises(OperationalError, match="lock timeout"), at_once(database, 2) as (one, two):
         lock_company(one, "acme")
         lock_company(two, "acme")
+
+
+def test_who_waited_for_a_session_sees_what_the_call_before_left(database: Database) -> None:
+    """Both rows are read anew after the wait, or a call would decide by how things stood before the other one."""
+    with database.transaction() as session:
+        queue.open_session(session, "t1", "acme", now=NOW)
+
+    def call_after() -> tuple[str, datetime | None]:
+        with database.transaction() as session:
+            found = queue.wc_session(session, "t1")
+            assert found is not None
+            return found[0].state, found[1].last_success_at
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            found = queue.wc_session(session, "t1")
+            assert found is not None
+            after = pool.submit(call_after)
+            _until_somebody_waits_for_a_lock(database)
+            found[0].state, found[1].last_success_at = "finished", NOW
+        assert after.result(20) == ("finished", NOW)
+
+
+def _until_somebody_waits_for_a_lock(database: Database) -> None:
+    waiting = text(
+        "select count(*) from pg_locks where not granted and pid in (select pid from pg_stat_activity "
+        "where datname = current_database())"
+    )
+    until = time.monotonic() + 10
+    with database.glance() as connection:
+        while not connection.scalar(waiting):
+            assert time.monotonic() < until, "nobody waits"
+            time.sleep(0.01)
 
 
 def test_a_locked_company_lets_rows_of_its_own_be_added(database: Database) -> None:

@@ -84,7 +84,13 @@ IN_ORDER: dict[str, tuple[str, Question]] = {
 
 FOUND: dict[str, tuple[str | None, Question]] = {
     "the company that signs in": (None, lambda s: sign_ins.look_up(s, "u1", address="127.0.0.1", now=NOW)),
-    "whether there is work": ("ix_requests_queue", lambda s: queue.has_work(s, "c1", now=NOW)),
+    "whether there is work": (
+        "ix_requests_queue",
+        lambda s: queue.standing(s, "c1", now=NOW),
+    ),
+    "how many may go": ("ix_requests_queue", lambda s: queue.count_going(s, "c1", now=NOW, at_most=100)),
+    "what matters to the next set": ("ix_message_sets_ticket_hash", lambda s: queue.sets_so_far(s, "c1", "t9")),
+    "the session of a ticket": (None, lambda s: queue.wc_session(s, "t9")),
     "the unresolved set": (
         "ix_message_sets_history or ix_message_sets_unanswered",
         lambda s: queue.unresolved_write_set(s, "c1"),
@@ -92,9 +98,9 @@ FOUND: dict[str, tuple[str | None, Question]] = {
     "what was asked about a set": ("ix_message_sets_about", lambda s: queue.recovery_steps(s, "s9")),
     "what a session has open": (
         "ix_message_sets_ticket_hash or ix_message_sets_unanswered",
-        lambda s: queue.open_exchanges(s, "t9"),
+        lambda s: queue.open_questions(s, "t9"),
     ),
-    "a repeated answer": ("ix_message_sets_ticket_hash", lambda s: queue.exchange_answered_with(s, "t9", "<x/>")),
+    "what an answer may belong to": ("ix_message_sets_ticket_hash", lambda s: queue.exchanges(s, "t9", "<x/>")),
     "the requests of a set": (
         "ix_requests_message_set_id or ix_requests_open",
         lambda s: queue.requests_of_set(s, "s9"),

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from activities.exports import ExportActivities
-from store import exports, outbox, queue, secrets
+from store import exports, outbox, queue, secrets, states
 from store.companies import lock_company
 from store.engine import Database, DatabaseProblemError
 from store.tables import Company, Request
@@ -40,7 +40,7 @@ def add_request(database: Database, export_id: int, request_id: str, **fields: o
         "operation": "InvoiceAdd",
         "body": "<x/>",
         "facts": {},
-        "state": queue.WAITING,
+        "state": states.WAITING,
         "batch_max": queue.BATCH_MAX,
         "available_at": NOW,
         "created_at": NOW,
@@ -103,15 +103,15 @@ def test_the_queue_gives_the_oldest_that_may_go(database: Database) -> None:
     export_id = add_export(database)
     add_request(database, export_id, "A", available_at=NOW + timedelta(hours=1))
     add_request(database, export_id, "B")
-    add_request(database, export_id, "C", state=queue.DONE)
+    add_request(database, export_id, "C", state=states.DONE)
     add_request(database, export_id, "D")
     with database.transaction() as session:
         assert [r.id for r in queue.next_requests(session, "acme", now=NOW, limit=10)] == ["B", "D"]
         assert [r.id for r in queue.next_requests(session, "acme", now=NOW, limit=1)] == ["B"]
         assert queue.count_waiting(session, "acme") == 3
         assert queue.count_waiting(session, "acme", now=NOW) == 2
-        assert queue.has_work(session, "acme", now=NOW)
-        assert not queue.has_work(session, "acme", now=NOW - timedelta(days=1))
+        assert queue.standing(session, "acme", now=NOW).is_waiting
+        assert not queue.standing(session, "acme", now=NOW - timedelta(days=1)).is_waiting
 
 
 def test_a_number_is_taken_by_another_document_of_the_company_without_regard_to_case(database: Database) -> None:
@@ -183,7 +183,7 @@ def test_a_cancel_waits_for_a_hand_out_of_the_same_company_and_then_comes_too_la
         lock_company(session, "acme")
         handed_out = queue.request(session, "A")
         assert handed_out is not None
-        handed_out.state = queue.IN_FLIGHT
+        handed_out.state = states.IN_FLIGHT
         session.flush()
         canceller.start()
         canceller.join(0.3)
@@ -193,4 +193,4 @@ def test_a_cancel_waits_for_a_hand_out_of_the_same_company_and_then_comes_too_la
     with database.transaction() as session:
         left = queue.request(session, "A")
         assert left is not None
-        assert left.state == queue.IN_FLIGHT
+        assert left.state == states.IN_FLIGHT

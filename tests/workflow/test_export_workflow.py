@@ -26,7 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.exports import ExportActivities
-from store import exports, queue
+from store import exports, queue, states
 from store.engine import Database
 from tests.support import stores
 from workflows import contracts
@@ -103,7 +103,7 @@ class Exporting:
         with self.database.transaction() as session:
             request = queue.request(session, request_id)
             assert request is not None
-            request.state = queue.IN_FLIGHT
+            request.state = states.IN_FLIGHT
             request.message_set_id = "SET1"
         await handle.signal(contracts.SIGNAL_SENT, Sent(request_id=request_id, message_set_id="SET1"))
 
@@ -216,7 +216,7 @@ async def test_quickbooks_refusal_fails_the_workflow_and_a_new_start_is_a_new_at
     with exporting.database.transaction() as session:
         request = queue.request(session, request_id)
         assert request is not None
-        request.state = queue.DONE
+        request.state = states.DONE
         request.outcome = outcome.model_dump(mode="json")
     await handle.signal(contracts.SIGNAL_OUTCOME, outcome)
     with pytest.raises(WorkflowFailureError):
@@ -319,7 +319,7 @@ async def test_a_cancellation_that_came_too_late_is_answered_and_kept(exporting:
             with exporting.database.transaction() as session:
                 request = queue.request(session, request_id)
                 assert request is not None
-                request.state, request.message_set_id = queue.WAITING, None
+                request.state, request.message_set_id = states.WAITING, None
             back = Outcome(request_id=request_id, key="again-1", requeued="A form is open in QuickBooks")
             await handle.signal(contracts.SIGNAL_OUTCOME, back)
             with pytest.raises(WorkflowFailureError) as caught:

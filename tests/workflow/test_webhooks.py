@@ -26,7 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.exports import ExportActivities
 from activities.webhook_starter import WebhookStarter
 from ops.worker_process import build_webhook_worker, build_worker, now
-from store import webhooks
+from store import states, webhooks
 from store.engine import Database
 from store.webhook_tables import Webhook, WebhookDelivery
 from tests.support import stores
@@ -263,7 +263,7 @@ async def test_names_in_next_steps_stay_here(hooking: Hooking) -> None:
         assert row is not None
         request = queue.newest_request(session, row.id)
         assert request is not None
-        request.state = queue.CANCELLED
+        request.state = states.CANCELLED
     prepared = hooking.exports.prepare_export(
         PrepareInput(company_id=hooking.company, document=document, run_id="run-2")
     )
