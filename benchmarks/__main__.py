@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from benchmarks import counts, growth, queue_length, report, throughput, wire
 from benchmarks.report import Figure
@@ -46,6 +49,8 @@ def main() -> int:
     unknown = [name for name in chosen.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    # What runs in this process has nothing to say unless it fails.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     # A run that is told to stop ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     surroundings = facts()

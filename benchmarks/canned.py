@@ -13,6 +13,8 @@ from simulator.soap import envelope
 
 OWNER_ID = "{57F3B9B6-86F1-4FCC-B1FF-966DE1813D20}"
 FILE_ID = "{90A44FB5-33D9-4815-AC85-BC87A7E7D1EB}"
+PRODUCT = "QuickBooks Enterprise Solutions 24.0"
+COMPANY_NAME = "Acme Brokerage"
 _DATA_EXT = (
     f"<DataExtRet><OwnerID>{OWNER_ID}</OwnerID><DataExtName>%s</DataExtName><DataExtType>STR255TYPE</DataExtType>"
     "<DataExtValue>%s</DataExtValue></DataExtRet>"
@@ -20,12 +22,13 @@ _DATA_EXT = (
 HCP = (
     '<?xml version="1.0" ?><QBXML><QBXMLMsgsRs>'
     '<HostQueryRs requestID="0" statusCode="0" statusSeverity="Info" statusMessage="Status OK"><HostRet>'
-    "<ProductName>QuickBooks Enterprise Solutions 24.0</ProductName><MajorVersion>34</MajorVersion>"
+    f"<ProductName>{PRODUCT}</ProductName><MajorVersion>34</MajorVersion>"
     "<MinorVersion>0</MinorVersion><Country>US</Country><SupportedQBXMLVersion>12.0</SupportedQBXMLVersion>"
     "<SupportedQBXMLVersion>13.0</SupportedQBXMLVersion><SupportedQBXMLVersion>16.0</SupportedQBXMLVersion>"
     "<IsAutomaticLogin>false</IsAutomaticLogin><QBFileMode>MultiUser</QBFileMode></HostRet></HostQueryRs>"
     '<CompanyQueryRs requestID="1" statusCode="0" statusSeverity="Info" statusMessage="Status OK"><CompanyRet>'
-    "<IsSampleCompany>false</IsSampleCompany><CompanyName>Acme Brokerage</CompanyName>"
+    "<IsSampleCompany>false</IsSampleCompany>"
+    f"<CompanyName>{COMPANY_NAME}</CompanyName>"
     + _DATA_EXT % ("FileID", FILE_ID)
     + _DATA_EXT % ("AppLock", "LOCKED:OFFICE-PC:639000000000000000")
     + "</CompanyRet></CompanyQueryRs></QBXMLMsgsRs></QBXML>"

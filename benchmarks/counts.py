@@ -10,8 +10,8 @@ from store.engine import Database
 
 CALLS_FOR_100 = 16
 POLL_STATEMENTS = 2
-SESSION_COMMITS = 4
-SESSION_STATEMENTS = 45
+SESSION_COMMITS = 2
+SESSION_STATEMENTS = 28
 
 
 def calls_for(database: Database, exports: int) -> int:
@@ -26,7 +26,7 @@ def calls_for(database: Database, exports: int) -> int:
     ticket, _ = dispatcher.authenticate(f"qbwc-{company}", filling.PASSWORD)
     calls, hcp, progress = 3, canned.HCP, 0
     while progress != 100:
-        text = dispatcher.send_request_xml(ticket, hcp, canned.COMPANY_FILE, "US", "16", "0")
+        text = dispatcher.send_request_xml(ticket, hcp, canned.company_file(0), "US", "16", "0")
         progress = dispatcher.receive_response_xml(ticket, canned.answer(text), "", "")
         calls, hcp = calls + 2, ""
         if progress < 0:
@@ -49,7 +49,7 @@ def measure(place: Place) -> list[Figure]:
         raise RuntimeError("the poll found something to do")
     other = place.new_database()
     filling.add_companies(other, 1)
-    calls_for(other, 1)  # binds the company file
+    calls_for(other, 1)
     filling.prepare(other, filling.company_id(0), filling.an_invoice("inv_1"))
     with noted(other) as worked:
         session(other)
@@ -73,7 +73,7 @@ def session(database: Database) -> None:
     """Run one session with the one document that waits."""
     dispatcher = dispatcher_over(database)
     ticket, _ = dispatcher.authenticate(f"qbwc-{filling.company_id(0)}", filling.PASSWORD)
-    text = dispatcher.send_request_xml(ticket, canned.HCP, canned.COMPANY_FILE, "US", "16", "0")
+    text = dispatcher.send_request_xml(ticket, canned.HCP, canned.company_file(0), "US", "16", "0")
     if dispatcher.receive_response_xml(ticket, canned.answer(text), "", "") != 100:
         raise RuntimeError("the session did not end with its one document")
     dispatcher.close_connection(ticket)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from activities.exports import ExportActivities
+from benchmarks import canned
 from ops.worker_process import new_id, now
 from store import list_syncs, secrets
 from store.engine import Database
@@ -23,7 +24,7 @@ _MADE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def add_companies(database: Database, count: int, *, first: int = 0) -> None:
-    """Add connected companies `c000000`, ... whose lists are here already; one password serves all."""
+    """Add companies `c000000`, ... that were connected before and whose lists are here; one password serves all."""
     shared: dict[str, Any] = {
         "name": "Acme Brokerage",
         "password_hash": secrets.hash_password(PASSWORD),
@@ -37,6 +38,9 @@ def add_companies(database: Database, count: int, *, first: int = 0) -> None:
         "ref_number_rule": "keep_end",
         "mapping": stores.MAPPING,
         "created_at": _MADE,
+        "bound_company_name": canned.COMPANY_NAME,
+        "product": canned.PRODUCT,
+        "qbxml_version": "13.0",
     }
     done: dict[str, Any] = {
         "state": list_syncs.DONE,
@@ -51,13 +55,21 @@ def add_companies(database: Database, count: int, *, first: int = 0) -> None:
     for start in range(first, first + count, CHUNK):
         ids = [company_id(number) for number in range(start, min(start + CHUNK, first + count))]
         with database.transaction() as session:
-            session.execute(insert(Company), [{"id": one, "username": f"qbwc-{one}", **shared} for one in ids])
+            session.execute(
+                insert(Company),
+                [{"id": one, "username": f"qbwc-{one}", "bound_company_file": file_of(one), **shared} for one in ids],
+            )
             session.execute(insert(CompanySync), [{"company_id": one, **done} for one in ids])
 
 
 def company_id(number: int) -> str:
     """Name a company."""
     return f"c{number:06d}"
+
+
+def file_of(company: str) -> str:
+    """Give the path of a company's file."""
+    return canned.company_file(int(company[1:]))
 
 
 def an_invoice(document_id: str, lines: int = 2) -> dict[str, Any]:

@@ -26,7 +26,7 @@ LOCK_WAIT_S = 10
 
 
 _AFTER_COMMIT = "after_commit"
-_UNHURRIED = "qbd_unhurried"
+UNHURRIED = "qbd_unhurried"
 """The option of a connection whose transaction does not wait for the disk, and the note of what was set last."""
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
@@ -91,7 +91,7 @@ class Database:
             self.passing(f"{step}: after commit")
 
     def _do_not_wait(self, session: Session) -> None:
-        connection = session.connection(execution_options={_UNHURRIED: True})
+        connection = session.connection(execution_options={UNHURRIED: True})
         if not self.is_sqlite:
             connection.exec_driver_sql("set local synchronous_commit = off")
 
@@ -257,10 +257,10 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Any) -> None:
-        unhurried = connection.get_execution_options().get(_UNHURRIED, False)
-        if unhurried != connection.info.get(_UNHURRIED, False):  # it cannot be set inside a transaction
+        unhurried = connection.get_execution_options().get(UNHURRIED, False)
+        if unhurried != connection.info.get(UNHURRIED, False):  # it cannot be set inside a transaction
             connection.exec_driver_sql(f"pragma synchronous = {'normal' if unhurried else 'full'}")
-            connection.info[_UNHURRIED] = unhurried
+            connection.info[UNHURRIED] = unhurried
         # Two deferred transactions that both turn into writers would end one of them with "database is locked".
         connection.exec_driver_sql("begin immediate")
 
