@@ -7,9 +7,11 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -106,23 +108,38 @@ async def _exports(running: Running, count: int, prefix: str) -> tuple[float, li
     return seconds, list(handles)
 
 
-async def _bares(running: Running, count: int, prefix: str) -> float:
-    """Run bare workflows, with the same signals in the same two waves a document; gives the seconds."""
+async def _bares(running: Running, count: int, prefix: str) -> tuple[float, list[WorkflowHandle[object, object]]]:
+    """Run bare workflows, with the same signals in the same two waves; gives the seconds.
+
+    No signal comes before the step that an export cannot be sent or answered without: otherwise it would come along
+    with the start, and save a workflow task that no export can save.
+    """
     began = time.monotonic()
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def one(number: int) -> WorkflowHandle[object, object]:
+    async def start(number: int) -> WorkflowHandle[object, object]:
         async with limit:
-            handle = await _bare(running, f"{prefix}{number}")
-        for what in ("sent", "outcome"):
-            async with limit:
-                await handle.signal("tell", what)
-        return handle
+            return await _bare(running, f"{prefix} {number}")
 
-    handles = await asyncio.gather(*(one(number) for number in range(count)))
+    async def tell(handle: WorkflowHandle[object, object], what: str) -> None:
+        async with limit:
+            await handle.signal("tell", what)
+
+    handles = await asyncio.gather(*(start(number) for number in range(count)))
+    for steps, what in enumerate(("sent", "outcome"), 1):
+        await _until_told(running.bare, f"{prefix} {steps}", count)
+        await asyncio.gather(*(tell(handle, what) for handle in handles))
     async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*(handle.result() for handle in handles))
-    return time.monotonic() - began
+    return time.monotonic() - began, handles
+
+
+async def _until_told(bare: Process, what: str, count: int) -> None:
+    """Wait until the bare worker has told of so many steps, a line each."""
+    line = f"{what}\n".encode()
+    async with asyncio.timeout(PATIENCE_S):
+        while (await asyncio.to_thread(bare.log.read_bytes)).count(line) < count:
+            await asyncio.sleep(0.02)
 
 
 async def _measure(place: Place, exports: int) -> list[Figure]:
@@ -130,21 +147,25 @@ async def _measure(place: Place, exports: int) -> list[Figure]:
     filling.add_companies(database, 1)
     running = await _started(place, database)
     parts = {"temporal": running.temporal, "worker": running.worker, "bridge": running.bridge}
+    bare_parts = {"bare temporal": running.temporal, "bare worker": running.bare}
     await _exports(running, max(exports // 10, 5), "warm")
     await _bares(running, max(exports // 10, 5), "warm")
     ours, bares = [], []
     used: dict[str, float] = {}
-    bare_used = 0.0
+    bare_used: dict[str, float] = {}
     handles: list[WorkflowHandle[object, object]] = []
+    bare_handles: list[WorkflowHandle[object, object]] = []
     for turn in range(2):  # in turns, so that whatever else the machine does meets both
         before = {name: process.cpu_s() for name, process in parts.items()}
         seconds, handles = await _exports(running, exports, f"e{turn}-")
         used = {name: process.cpu_s() - before[name] for name, process in parts.items()}
         ours.append(seconds)
-        idle = running.temporal.cpu_s() + running.bare.cpu_s()
-        bares.append(await _bares(running, exports, f"b{turn}-"))
-        bare_used = running.temporal.cpu_s() + running.bare.cpu_s() - idle
+        before = {name: process.cpu_s() for name, process in bare_parts.items()}
+        seconds, bare_handles = await _bares(running, exports, f"b{turn}-")
+        bares.append(seconds)
+        bare_used = {name: process.cpu_s() - before[name] for name, process in bare_parts.items()}
     histories = [await handle.fetch_history() for handle in handles[:: max(1, exports // 20)]]
+    bare_histories = [await handle.fetch_history() for handle in bare_handles[:: max(1, exports // 20)]]
     events = [len(history.events) for history in histories]
     return [
         Figure(
@@ -163,12 +184,21 @@ async def _measure(place: Place, exports: int) -> list[Figure]:
                 "exports": exports,
                 "exports_a_second": round(exports / min(ours), 1),
                 "bare_workflows_a_second": round(exports / min(bares), 1),
-                **{f"{name}_ms_of_processor_each": round(1000 * s / exports, 2) for name, s in used.items()},
-                "bare_ms_of_processor_each": round(1000 * bare_used / exports, 2),
+                **{
+                    f"{name}_ms_of_processor_each": round(1000 * s / exports, 2)
+                    for name, s in (used | bare_used).items()
+                },
                 "signals_each": SIGNALS_EACH,
+                "workflow_tasks_each": _tasks_each(histories),
+                "bare_workflow_tasks_each": _tasks_each(bare_histories),
             },
         ),
     ]
+
+
+def _tasks_each(histories: Sequence[WorkflowHistory]) -> float:
+    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return round(sum(event.event_type == done for one in histories for event in one.events) / len(histories), 2)
 
 
 def measure(place: Place, *, exports: int) -> list[Figure]:

@@ -50,7 +50,12 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         self._workflow_id = workflow_id
 
     def with_context(self, context: SerializationContext) -> EncryptionCodec:
-        """Bind to the workflow that the payload belongs to."""
+        """Bind to the workflow that the payload belongs to; without any key there is nothing to bind.
+
+        The SDK asks for each payload, and makes all its converters anew around one that it has not seen.
+        """
+        if not self._keys.by_id:
+            return self
         known = isinstance(context, WorkflowSerializationContext | ActivitySerializationContext)
         workflow_id = context.workflow_id if known else None  # type: ignore[attr-defined]
         return EncryptionCodec(self._keys, randomness=self._randomness, workflow_id=workflow_id)

@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.exports import ExportActivities
 from activities.syncs import SyncActivities
 from activities.webhook_starter import WebhookStarter
 from activities.webhooks import WebhookActivities
+from ops.workflow_runner import CheckedRunner
 from store.engine import Database
 from store.secret_box import NO_KEYS, SecretBox
 from telemetry.instruments import WorkerMetrics
@@ -75,7 +74,7 @@ def build_worker(
         activity_executor=ThreadPoolExecutor(ACTIVITY_THREADS),
         max_concurrent_local_activities=ACTIVITY_THREADS,
         max_concurrent_activities=ACTIVITY_THREADS,
-        workflow_runner=_strict_sandbox(),
+        workflow_runner=CheckedRunner(),
         graceful_shutdown_timeout=STOP_GRACE,
     )
 
@@ -99,17 +98,9 @@ def build_webhook_worker(
         workflows=[WebhookDelivery],
         activities=[activities.deliver, activities.give_up],
         max_concurrent_activities=WEBHOOKS_AT_ONCE,
-        workflow_runner=_strict_sandbox(),
+        workflow_runner=CheckedRunner(),
         graceful_shutdown_timeout=STOP_GRACE,
     )
-
-
-def _strict_sandbox() -> SandboxedWorkflowRunner:
-    policy = SandboxImportNotificationPolicy
-    restrictions = SandboxRestrictions.default.with_import_notification_policy(
-        policy.WARN_ON_DYNAMIC_IMPORT | policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
-    )
-    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 async def check_search_attributes(client: Client) -> None:
