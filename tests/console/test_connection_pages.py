@@ -89,48 +89,6 @@ def test_the_file_is_downloaded(world: World) -> None:
     assert f"<UserName>{_company(world).username}</UserName>" in answer.text
 
 
-def test_the_waiting_page_says_what_it_sees_and_goes_on(world: World) -> None:
-    """Nothing, a call, the open file, the lists: and then on to mapping by itself."""
-    client = world.by_link()
-    state = "/c/acme/connect/wait/state"
-    assert "Nothing has called yet" in client.get(state).text
-    assert "X-Go" not in client.get(state).headers
-    connector = world.web_connector()
-    world.bring_lists(connector)
-    answer = client.get(state)
-    assert answer.headers["x-go"] == "/c/acme/mapping"
-    said = " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
-    assert "asked at 2026-11-23 10:" in said
-    assert "QuickBooks is connected" in said
-    assert connector.company.name.split()[0] in said
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [("modal_dialog", "dialog"), ("wrong_file_open", "company file"), ("not_running", "QuickBooks")],
-)
-def test_the_waiting_page_names_the_problem_and_the_mend(world: World, fault: str, said: str) -> None:
-    """What is wrong, what to do, and whose turn it is."""
-    connector = world.web_connector()
-    getattr(connector.company.faults, fault)()
-    connector.run_once()
-    problem = _company(world).problem
-    assert problem is not None
-    page = world.by_link().get("/c/acme/connect/wait/state").text
-    assert "Something is in the way" in page
-    assert said.lower() in page.lower()
-    assert problem["next_step"] in httpx.Response(200, html=page).text.replace("&#39;", "'").replace("&#34;", '"')
-    assert "Whose turn it is: you, the bookkeeper" in page
-
-
-def test_a_wrong_password_is_said(world: World) -> None:
-    """Before the first contact, too."""
-    world.web_connector(password="wrong").run_once()
-    page = world.by_link().get("/c/acme/connect/wait/state").text
-    assert "password" in page
-    assert "make a new one" in page
-
-
 def test_pausing_quiet_hours_and_schedule(world: World) -> None:
     """Each form does what the API's call does."""
     client = world.by_link()
