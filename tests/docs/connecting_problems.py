@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from console.words import OWNERS
 from qbwc_bridge import meeting, wrong_passwords
+from qbwc_bridge.guard import Binding, OpenFile, judge_file
 from qbxml.hresults import HRESULTS
 
 MET = (
@@ -19,17 +20,20 @@ MET = (
     "0x8004041F",
 )
 """What QuickBooks says most often when a company is connected."""
-PASSWORD_STEP = "Enter the password in the Web Connector's list again; if it is lost, make a new one."  # noqa: S105
+_YOURS = Binding(file_id="1", company_name="Your Company", company_file="its file")
+_NEW = Binding(file_id="1", company_name=None, company_file=None)
+_OTHER = OpenFile(file_id="2", company_name="Another Company", company_file="its file")
+_TAKEN = OpenFile(file_id="1", company_name="Another Company", company_file="its file", is_taken=True)
 OWN = (
-    (wrong_passwords.REFUSED_TEXT, "the Web Connector has an old or a mistyped password", PASSWORD_STEP),
+    (wrong_passwords.REFUSED_TEXT, "the Web Connector has an old or a mistyped password", wrong_passwords.STEP),
     (
         wrong_passwords.TOO_MANY_TEXT,
         "nobody can sign in for a quarter of an hour, not even with the right password",
-        f"{PASSWORD_STEP} Then wait 15 minutes before the next update.",
+        wrong_passwords.WAIT_STEP,
     ),
-    ("Open ... in QuickBooks: now ... is open.", "another company file is open", meeting.WRONG_STEP),
+    (judge_file(_YOURS, _OTHER).text, "another company file is open", meeting.WRONG_STEP),
     (
-        "... is open, and it already belongs to another connection.",
+        judge_file(_NEW, _TAKEN).text,
         "the connection file was added while the wrong company file was open",
         meeting.TAKEN_STEP,
     ),
