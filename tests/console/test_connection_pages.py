@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import event, insert, select
 
 from store import companies, queue
 from store.tables import Company, Request
@@ -179,6 +180,37 @@ def test_companies_worst_first(world: World) -> None:
     assert shown == ["refused", "stale", "acme", "rival", "paused", "fine-waits", "fine"]
     assert "A dialog is open." in page
     assert "3 hours ago" in page
+
+
+def test_ten_thousand_companies_are_read_lightly_and_shown_by_pages(world: World) -> None:
+    """The worst stands first although its name is last; a page costs as many statements as with fewer companies."""
+    client, counted = world.signed_in(), list[str]()
+    event.listen(world.database.engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+
+    def statements(address: str) -> tuple[int, list[str]]:
+        counted.clear()
+        page = client.get(address).text
+        return len(counted), re.findall(r'<tr id="company-([^"]+)"', page)
+
+    def add(numbers: range) -> None:
+        with world.database.transaction() as session:
+            like = session.execute(select(Company.__table__).where(Company.id == "acme")).one()._asdict()
+            like = {name: value for name, value in like.items() if value is not None}
+            fresh = {"last_seen_at": world.clock()}
+            rows = [like | fresh | {"id": f"c{n:05}", "username": f"u{n}", "name": f"C {n:05}"} for n in numbers]
+            session.execute(insert(Company), rows)
+
+    add(range(200))
+    few, _ = statements("/companies/rows")
+    add(range(200, 9_998))
+    _set(world, "c00000", problem={"code": "x"})
+    _set(world, "c00000", problem=None)  # mended: a problem that was there once counts no more
+    _set(world, "c09997", problem={"code": "x", "cause": "A dialog is open.", "next_step": "Close it."})
+    many, shown = statements("/companies/rows")
+    assert shown[:4] == ["c09997", "acme", "rival", "c00000"]
+    assert len(shown) == 100
+    assert many == few
+    assert statements("/companies?page=100")[1][-1] == "c09996"
 
 
 def _wait(world: World, company_id: str, since: object) -> None:
