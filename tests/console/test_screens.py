@@ -15,6 +15,8 @@ from tests.support import stores
 
 from .conftest import STAFF, NewWindow, Window, World
 
+expect.set_options(timeout=30_000)  # the connection's page asks every five seconds, as long as the default
+
 
 def _look(one: Window, name: str, *, dark: bool, width: str) -> None:
     one.axe()
