@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import Form, Request
+from fastapi import Form, Query, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
 from console.pages import go, render
 from console.routes import acts_as, console_router
-from console.words import standing
+from console.words import rank
+from store.company_standings import CompanyStanding, companies_of, company_standings
 from tms_api.access import COMPANIES
-from tms_api.companies import connect_company, list_companies
-from tms_api.company_models import CompanyView, NewCompany, release_list
+from tms_api.companies import company_view_of, connect_company
+from tms_api.company_models import NewCompany, release_list
+from tms_api.connection import connection_state
 from tms_api.problems import ProblemError
+from tms_api.security import caller_of
 from tms_api.services import ApiServices, Services
 
 PAGE = 100
@@ -22,38 +26,40 @@ PAGE = 100
 router = console_router()
 
 
-def worst_first(found: list[CompanyView]) -> list[CompanyView]:
-    """Sort by state, then by the oldest export that waits, then by name."""
+def worst_first(found: list[CompanyStanding], now: datetime) -> list[str]:
+    """Give the ids by state, then by the oldest export that waits, then by name."""
 
-    def key(company: CompanyView) -> tuple[int, bool, float, str]:
-        oldest = company.oldest_waiting_at
-        return standing(company).rank, oldest is None, oldest.timestamp() if oldest else 0.0, company.name.lower()
+    def key(one: CompanyStanding) -> tuple[int, bool, float, str]:
+        oldest = one.oldest_waiting_at
+        return rank(connection_state(one, now)), oldest is None, oldest.timestamp() if oldest else 0.0, one.name.lower()
 
-    return sorted(found, key=key)
+    return [one.id for one in sorted(found, key=key)]
 
 
-def all_companies(services: ApiServices, request: Request) -> list[CompanyView]:
-    """Read every page of the list."""
-    found: list[CompanyView] = []
-    cursor: str | None = None
-    while True:
-        page = list_companies(services, request, limit=PAGE, cursor=cursor)
-        found += page.items
-        cursor = page.cursor
-        if cursor is None:
-            return found
+def a_page(services: ApiServices, request: Request, number: int) -> dict[str, Any]:
+    """Read how all stand, in light rows, and wholly the companies of one page only."""
+    with services.database.transaction() as session:
+        ids = worst_first(company_standings(session, only=caller_of(request).company_id), services.clock())
+        last = max(1, -(-len(ids) // PAGE))
+        number = min(number, last)
+        shown = companies_of(session, ids[(number - 1) * PAGE : number * PAGE])
+        views = [company_view_of(session, row, services, request) for row in shown]
+    return {"companies": views, "total": len(ids), "number": number, "last": last}
+
+
+PageNumber = Annotated[int, Query(alias="page", ge=1, le=100_000)]
 
 
 @router.get("/companies", name="console:companies")
-def show_companies(services: Services, request: Request) -> Response:
+def show_companies(services: Services, request: Request, number: PageNumber = 1) -> Response:
     """List all connections, worst first."""
-    return render(request, "companies.html", companies=worst_first(all_companies(services, request)))
+    return render(request, "companies.html", **a_page(services, request, number))
 
 
 @router.get("/companies/rows", name="console:company_rows")
-def show_rows(services: Services, request: Request) -> Response:
+def show_rows(services: Services, request: Request, number: PageNumber = 1) -> Response:
     """Give the list alone, for the live page."""
-    return render(request, "companies_rows.html", companies=worst_first(all_companies(services, request)))
+    return render(request, "companies_rows.html", **a_page(services, request, number))
 
 
 @router.get("/companies/new", name="console:new_company")

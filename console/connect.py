@@ -10,7 +10,7 @@ from starlette.responses import Response
 from console.pages import go, render
 from console.routes import acts_as, console_router
 from tms_api.companies import change_company, get_company, get_steps, renew_password
-from tms_api.company_models import CompanyChanges, PasswordRequest, release_list
+from tms_api.company_models import CompanyChanges, CompanyView, PasswordRequest, release_list
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices, Services
 
@@ -102,18 +102,25 @@ def show_allow(company: str, services: Services, request: Request) -> Response:
 
 @router.get(f"{HERE}/wait", name="console:wait")
 def wait(company: str, services: Services, request: Request) -> Response:
-    """Show the page that waits for the first contact."""
-    return _step(request, services, company, "/wait")
+    """Show the page that waits for the first contact; when all is well already it says so and stays."""
+    view = get_company(company, services, request)
+    return _step(request, services, company, "/wait", arrived=_has_arrived(view))
 
 
 @router.get(f"{HERE}/wait/state", name="console:wait_state")
 def waited(company: str, services: Services, request: Request) -> Response:
-    """Say what was seen so far; go on by itself when the lists are here."""
+    """Say what was seen so far; go on by itself when the lists are here and nothing is in the way."""
     view = get_company(company, services, request)
-    response = render(request, "connect_wait_state.html", company=view)
-    if view.lists.state == "done":
+    arrived = _has_arrived(view)
+    response = render(request, "connect_wait_state.html", company=view, arrived=arrived)
+    if arrived:
         response.headers["X-Go"] = f"/c/{company}{GOES_ON_TO}"
     return response
+
+
+def _has_arrived(view: CompanyView) -> bool:
+    # A problem counts first: lists that came over before it do not make the connection work now.
+    return view.connection.problem is None and view.lists.state == "done"
 
 
 def _software(

@@ -40,6 +40,11 @@ def standing(company: CompanyView) -> Standing:
     return _STANDINGS[company.connection.state]
 
 
+def rank(state: ConnectionState) -> int:
+    """Give how bad a state is; 0 is worst."""
+    return _STANDINGS[state].rank
+
+
 def owner(name: object) -> str:
     """Say whose turn it is."""
     return OWNERS.get(str(name), str(name))

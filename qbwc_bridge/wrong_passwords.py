@@ -14,6 +14,8 @@ REFUSED = "wrong_password"
 REFUSED_TEXT = "A Web Connector signed in with a wrong password. Enter the password again in its list."
 TOO_MANY = "too_many_wrong_passwords"
 TOO_MANY_TEXT = "So many wrong passwords came that sign-ins wait for up to 15 minutes."
+STEP = "Enter the password in the Web Connector's list again; if it is lost, make a new one."
+WAIT_STEP = f"{STEP} Then wait 15 minutes before the next update."
 ELSEWHERE = "wrong_passwords_elsewhere"
 ELSEWHERE_TEXT = (
     "Many wrong passwords came from another address than the company's own. They are held off; its own Web Connector "
@@ -35,12 +37,11 @@ def note(session: Session, owner: Company | None, *, address: str, now: datetime
             _incident(session, owner, ELSEWHERE, ELSEWHERE_TEXT, now)
         return
     cause = TOO_MANY_TEXT if reached else REFUSED_TEXT
-    step = "Enter the password in the Web Connector's list again; if it is lost, make a new one."
     problem = {
         "code": TOO_MANY if reached else REFUSED,
         "cause": cause,
         "owner": "bookkeeper",
-        "next_step": step if not reached else f"{step} Then wait 15 minutes before the next update.",
+        "next_step": WAIT_STEP if reached else STEP,
         "at": now.isoformat(),
     }
     owner.problem = webhooks.noted_problem(session, owner, problem, at=now)

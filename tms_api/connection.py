@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from store.figures import STALE_AFTER_INTERVALS
 from store.quiet_hours import quiet_until
@@ -31,7 +32,20 @@ class Diagnosis:
     """None: nobody has to do anything."""
 
 
-def connection_state(company: Company, now: datetime) -> ConnectionState:
+class Standing(Protocol):
+    """What the state of a connection depends on: a `Company`, or a light row of many."""
+
+    @property
+    def paused(self) -> bool: ...  # noqa: D102
+    @property
+    def problem(self) -> object | None: ...  # noqa: D102
+    @property
+    def last_seen_at(self) -> datetime | None: ...  # noqa: D102
+    @property
+    def run_every_minutes(self) -> int: ...  # noqa: D102
+
+
+def connection_state(company: Standing, now: datetime) -> ConnectionState:
     """Say how the connection fares; a pause and a refusal count before the clock."""
     if company.paused:
         return ConnectionState.PAUSED

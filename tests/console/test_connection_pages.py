@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import event, insert, select
 
 from store import companies, states
 from store.tables import Company, Request
@@ -87,48 +88,6 @@ def test_the_file_is_downloaded(world: World) -> None:
     answer = world.by_link().get("/c/acme/qwc")
     assert answer.headers["content-disposition"] == 'attachment; filename="acme.qwc"'
     assert f"<UserName>{_company(world).username}</UserName>" in answer.text
-
-
-def test_the_waiting_page_says_what_it_sees_and_goes_on(world: World) -> None:
-    """Nothing, a call, the open file, the lists: and then on to mapping by itself."""
-    client = world.by_link()
-    state = "/c/acme/connect/wait/state"
-    assert "Nothing has called yet" in client.get(state).text
-    assert "X-Go" not in client.get(state).headers
-    connector = world.web_connector()
-    world.bring_lists(connector)
-    answer = client.get(state)
-    assert answer.headers["x-go"] == "/c/acme/mapping"
-    said = " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
-    assert "asked at 2026-11-23 10:" in said
-    assert "QuickBooks is connected" in said
-    assert connector.company.name.split()[0] in said
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [("modal_dialog", "dialog"), ("wrong_file_open", "company file"), ("not_running", "QuickBooks")],
-)
-def test_the_waiting_page_names_the_problem_and_the_mend(world: World, fault: str, said: str) -> None:
-    """What is wrong, what to do, and whose turn it is."""
-    connector = world.web_connector()
-    getattr(connector.company.faults, fault)()
-    connector.run_once()
-    problem = _company(world).problem
-    assert problem is not None
-    page = world.by_link().get("/c/acme/connect/wait/state").text
-    assert "Something is in the way" in page
-    assert said.lower() in page.lower()
-    assert problem["next_step"] in httpx.Response(200, html=page).text.replace("&#39;", "'").replace("&#34;", '"')
-    assert "Whose turn it is: you, the bookkeeper" in page
-
-
-def test_a_wrong_password_is_said(world: World) -> None:
-    """Before the first contact, too."""
-    world.web_connector(password="wrong").run_once()
-    page = world.by_link().get("/c/acme/connect/wait/state").text
-    assert "password" in page
-    assert "make a new one" in page
 
 
 def test_pausing_quiet_hours_and_schedule(world: World) -> None:
@@ -221,6 +180,37 @@ def test_companies_worst_first(world: World) -> None:
     assert shown == ["refused", "stale", "acme", "rival", "paused", "fine-waits", "fine"]
     assert "A dialog is open." in page
     assert "3 hours ago" in page
+
+
+def test_ten_thousand_companies_are_read_lightly_and_shown_by_pages(world: World) -> None:
+    """The worst stands first although its name is last; a page costs as many statements as with fewer companies."""
+    client, counted = world.signed_in(), list[str]()
+    event.listen(world.database.engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+
+    def statements(address: str) -> tuple[int, list[str]]:
+        counted.clear()
+        page = client.get(address).text
+        return len(counted), re.findall(r'<tr id="company-([^"]+)"', page)
+
+    def add(numbers: range) -> None:
+        with world.database.transaction() as session:
+            like = session.execute(select(Company.__table__).where(Company.id == "acme")).one()._asdict()
+            like = {name: value for name, value in like.items() if value is not None}
+            fresh = {"last_seen_at": world.clock()}
+            rows = [like | fresh | {"id": f"c{n:05}", "username": f"u{n}", "name": f"C {n:05}"} for n in numbers]
+            session.execute(insert(Company), rows)
+
+    add(range(200))
+    few, _ = statements("/companies/rows")
+    add(range(200, 9_998))
+    _set(world, "c00000", problem={"code": "x"})
+    _set(world, "c00000", problem=None)  # mended: a problem that was there once counts no more
+    _set(world, "c09997", problem={"code": "x", "cause": "A dialog is open.", "next_step": "Close it."})
+    many, shown = statements("/companies/rows")
+    assert shown[:4] == ["c09997", "acme", "rival", "c00000"]
+    assert len(shown) == 100
+    assert many == few
+    assert statements("/companies?page=100")[1][-1] == "c09996"
 
 
 def _wait(world: World, company_id: str, since: object) -> None:

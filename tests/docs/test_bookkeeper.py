@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.words import _STANDINGS
+from tests.docs.connecting_problems import table
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "bookkeeper.md"
@@ -31,3 +32,8 @@ def test_the_guide_uses_the_words_of_the_console(text: str) -> None:
         path.read_text("utf-8") for path in (ROOT / "console").rglob("*") if path.suffix in (".html", ".py")
     )
     assert text in pages
+
+
+def test_the_problems_of_connecting_are_in_the_words_of_the_pages() -> None:
+    """The table is written from what the bridge and the catalogue say."""
+    assert table() in GUIDE.read_text("utf-8")
