@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import BaseModel, Field
 from rapidfuzz import fuzz
@@ -244,6 +245,7 @@ def _ratio(left: Sequence[str], right: Sequence[str]) -> float:
     return max(fuzz.token_sort_ratio(" ".join(left), " ".join(right)), fuzz.ratio("".join(left), "".join(right)))
 
 
+@lru_cache(maxsize=200_000)
 def _letters(text: str) -> str:
     return " ".join("".join(char if char.isalnum() else " " for char in plain(text)).split())
 
