@@ -15,6 +15,9 @@ from store.sync_tables import ListSync
 WORD_STARTS = (" ", ":", "-", "(", "&", "/", ".")
 """What a word may stand behind."""
 
+ASKED_AT_ONCE = 1_000
+"""Ids in one question: databases limit how many values a statement may have."""
+
 
 def name_key(full_name: str) -> str:
     """Give the form by which names are compared: QuickBooks ignores case."""
@@ -135,8 +138,28 @@ def all_entries(session: Session, company_id: str, kinds: Collection[str] | None
     ).where(ListEntry.company_id == company_id)
     if kinds is not None:
         query = query.where(ListEntry.kind.in_(kinds))
+    names = [str(column.key) for column in query.selected_columns]
     for row in session.execute(query):
-        yield dict(row._mapping)
+        yield dict(zip(names, row, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryName:
+    """An entry, as much of it as a search by likeness needs."""
+
+    list_id: str
+    full_name: str
+
+
+def entry_names(session: Session, company_id: str, kind: str) -> list[EntryName]:
+    """Give the names of a list's active entries that are not gone; of 50,000, in a fraction of the time of all."""
+    query = select(ListEntry.list_id, ListEntry.full_name).where(
+        ListEntry.company_id == company_id,
+        ListEntry.kind == kind,
+        ListEntry.is_active,
+        ListEntry.is_gone.is_(False),
+    )
+    return [EntryName(list_id, full_name) for list_id, full_name in session.execute(query)]
 
 
 def unusable(session: Session, company_id: str) -> set[tuple[str, str]]:
@@ -148,8 +171,11 @@ def unusable(session: Session, company_id: str) -> set[tuple[str, str]]:
 
 
 def entries_by_id(session: Session, company_id: str, kind: str, list_ids: Collection[str]) -> Sequence[ListEntry]:
-    """Find many entries of a list in one question, those that are there."""
-    query = select(ListEntry).where(
-        ListEntry.company_id == company_id, ListEntry.kind == kind, ListEntry.list_id.in_(list_ids)
-    )
-    return session.scalars(query).all()
+    """Find many entries of a list, those that are there; one question for a thousand."""
+    query = select(ListEntry).where(ListEntry.company_id == company_id, ListEntry.kind == kind)
+    wanted = list(list_ids)
+    return [
+        row
+        for start in range(0, len(wanted), ASKED_AT_ONCE)
+        for row in session.scalars(query.where(ListEntry.list_id.in_(wanted[start : start + ASKED_AT_ONCE])))
+    ]
