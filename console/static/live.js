@@ -12,7 +12,7 @@ export function startLive(root, started) {
 
 export async function refresh(region, started) {
   const answer = await fetch(region.dataset.live, { headers: { "X-Live": "1" }, cache: "no-store" });
-  await take(region, answer, started);
+  await take(region, answer, started, { isRefresh: true });
   return answer.ok;
 }
 
@@ -39,7 +39,7 @@ function watch(region, started) {
   again(every);
 }
 
-async function take(region, answer, started) {
+async function take(region, answer, started, options) {
   const address = answer.headers.get("X-Go");
   if (address) {
     location.assign(address);
@@ -47,7 +47,7 @@ async function take(region, answer, started) {
   }
   const text = await answer.text();
   if (answer.ok) {
-    replace(region, text, started);
+    replace(region, text, started, options);
     return;
   }
   // The content stays true as of its time; what went wrong stands above it.
@@ -61,9 +61,12 @@ async function take(region, answer, started) {
 }
 
 // Changes only what differs, element by element: focus, selection, scroll and open menus of the rest stay.
-export function replace(region, text, started) {
+export function replace(region, text, started, { isRefresh = false } = {}) {
   const next = region.cloneNode(false);
   next.innerHTML = text;
+  // What an action answered stays until the next one: nobody reads a refusal in the seconds between two looks.
+  const told = isRefresh && region.querySelector("[data-stays]");
+  if (told) next.querySelector("[data-stays]")?.replaceChildren(...told.cloneNode(true).childNodes);
   region.querySelector(":scope > [data-live-problem]")?.remove();
   const changed = [];
   morph(region, next, changed);
