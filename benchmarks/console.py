@@ -224,8 +224,8 @@ def in_browser(origin: str, start: Callable[[], Any]) -> float:
         taken = []
         for word in ("summit", "0482", "harbor pap", "granite", "prod"):
             field.fill("")
-            field.press("Escape")
-            page.locator(".combobox__list:visible").wait_for(state="detached")
+            field.blur()  # takes back what that has asked for, and closes the choices
+            field.focus()
             taken.append(page.evaluate(KEY_TO_CHOICES, word))
         browser.close()
     return median(taken)
