@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
 from mapping.known_lists import KnownLists
 from mapping.lists import CompanyFacts, ListItem, ListKind
+from mapping.suggestions import NameIndex
 from store import lists
 from store.companies import company
 from store.list_tables import ListEntry
@@ -49,11 +51,29 @@ class StoreLists:
         return lists.has_active(self._session, self._company_id, kind, entry_type)
 
 
-def loaded_lists(session: Session, company_id: str, kinds: Collection[ListKind] | None = None) -> KnownLists:
+def loaded_lists(
+    session: Session, company_id: str, kinds: Collection[ListKind] | None = None, more: Iterable[ListItem] = ()
+) -> KnownLists:
     """Read lists whole (None: all), for work that looks at thousands of entries: one query instead of one each."""
     rows = lists.all_entries(session, company_id, kinds)
     entries = (ListItem(**{**row, "kind": ListKind(row["kind"])}) for row in rows)
-    return KnownLists(entries, _facts(session, company_id))
+    return KnownLists(chain(entries, more), _facts(session, company_id))
+
+
+def lists_near(
+    session: Session, company_id: str, kinds: Collection[ListKind], names: Collection[str]
+) -> list[ListItem]:
+    """Read of long lists what is called like one of these names, with what stands above it; short ones whole."""
+    found: dict[str, ListItem] = {}
+    for kind in kinds:
+        index = NameIndex(lists.entry_names(session, company_id, kind), wanted=names)
+        near = index.all() if index.is_short else [one for name in names for one in index.near(name)]
+        wanted = list(dict.fromkeys(one.list_id for one in near))
+        while wanted:
+            rows = lists.entries_by_id(session, company_id, kind, wanted)
+            found |= {row.list_id: item_of(row) for row in rows}
+            wanted = list({row.parent_list_id for row in rows if row.parent_list_id} - set(found))
+    return list(found.values())
 
 
 def _facts(session: Session, company_id: str) -> CompanyFacts:

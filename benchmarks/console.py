@@ -1,9 +1,9 @@
 """The console's two large pages: a dropdown over 50,000 External Items and a list of 10,000 documents.
 
-`python -m benchmarks.console`. For each question: the database's questions, processor time and elapsed time of this
-process (the API's functions with the page's template around them, without sockets). `--browser` opens the dropdown in
-Chromium as well and says how long it takes from the last key to the first choice; that includes the 120 ms for which
-the field waits for the next key. The times of a busy machine say nothing; processor time does.
+`python -m benchmarks.console`. For each question: the database's questions, processor time of this process and elapsed
+time (the API's functions with the page's template around them, without sockets). `--browser` opens the dropdown in
+Chromium as well and says how long it takes from the last key to the choices; of that, 120 ms are the pause in which the
+field waits for another key. The times of a busy machine say nothing; processor time does, where the database is SQLite.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, text
 
+from benchmarks.surroundings import POSTGRESQL, SQLITE, place
 from console.app import install
 from console.signing import Signer
 from mapping.documents import content_hash, parse_document
@@ -193,8 +194,23 @@ PAGES = (
 )
 
 
+KEY_TO_CHOICES = """word => new Promise(done => {
+  const field = document.activeElement;
+  const popup = field.parentElement.querySelector(".combobox__list");
+  new MutationObserver((_, watching) => {
+    if (popup.hidden) return;
+    watching.disconnect();
+    requestAnimationFrame(() => done(performance.now() - start));
+  }).observe(popup, { attributes: true });
+  const start = performance.now();
+  field.value = word;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+})"""
+"""Types in the focused field, and gives the milliseconds until its choices are about to be painted."""
+
+
 def in_browser(origin: str, start: Callable[[], Any]) -> float:
-    """Give the milliseconds from the last key to the first choice in Chromium, the median of some."""
+    """Give the milliseconds from the last key to the choices in Chromium, the median of some."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 only with --browser
 
     with start(), sync_playwright() as playwright:
@@ -206,12 +222,11 @@ def in_browser(origin: str, start: Callable[[], Any]) -> float:
         page.goto(f"{origin}/c/acme/mapping/customers")
         field = page.get_by_role("combobox", name="Customer in QuickBooks").first
         taken = []
-        for word in ("summit", "0482", "harbor pap", "granite", "prod")[:5]:
+        for word in ("summit", "0482", "harbor pap", "granite", "prod"):
             field.fill("")
-            before = time.perf_counter()
-            field.fill(word)
-            page.locator(".combobox__option").filter(has_text=word.split()[0].capitalize()[:4]).first.wait_for()
-            taken.append((time.perf_counter() - before) * 1000)
+            field.blur()  # takes back what that has asked for, and closes the choices
+            field.focus()
+            taken.append(page.evaluate(KEY_TO_CHOICES, word))
         browser.close()
     return median(taken)
 
@@ -221,12 +236,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=50_000)
     parser.add_argument("--documents", type=int, default=10_000)
+    parser.add_argument("--database", choices=[SQLITE, POSTGRESQL], default=SQLITE)
     parser.add_argument("--browser", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{Path(folder) / 'console.sqlite'}")
-        database.migrate()
+    with tempfile.TemporaryDirectory() as folder, place(options.database, Path(folder)) as here:
+        database = here.new_database()
         a_large_company(database, options.customers, options.documents)
+        with database.engine.begin() as connection:
+            connection.execute(text("ANALYZE"))  # a server does so by itself within a minute
         origin = "http://localhost:8081"
         services = ApiServices(
             database=database,
@@ -239,7 +256,8 @@ def main() -> None:
         )
         app = build_app(services)
         install(app, signer=Signer("a secret key of the benchmark, long enough"), origin=origin)
-        print(f"{options.customers:,} customers, {options.documents:,} documents; medians of {REPEATS}")
+        sizes = f"{options.customers:,} customers, {options.documents:,} documents"
+        print(f"{options.database}, {sizes}; medians of {REPEATS}")
         print(f"{'':34}{'questions':>10}{'CPU ms':>9}{'ms':>9}{'kB':>8}")
         for one in asyncio.run(measure(app, database)):
             line = f"{one.what:34}{one.questions:>10}{one.processor_ms:>9.0f}{one.elapsed_ms:>9.0f}"
@@ -254,8 +272,7 @@ def main() -> None:
                 listener.listen(64)
                 address = f"http://localhost:{listener.getsockname()[1]}"
                 taken = in_browser(address, lambda: serving(app, listener))
-            print(f"{'dropdown in Chromium, last key to first choice':53}{taken:>9.0f}")
-        database.close()
+            print(f"{'dropdown in Chromium, last key to choices':53}{taken:>9.0f}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from fastapi import Form, Request
 from starlette.responses import Response
 
 from console.documents import KINDS, OWNERS, STATUSES
-from console.mapping import author_of
+from console.mapping import author_of, started
 from console.pages import go, render
 from console.routes import acts_as, console_router, is_live
 from tms_api import choosing, exporting
@@ -138,7 +138,7 @@ async def link(
     except ProblemError as problem:
         return await _after(request, services, (company, kind, document_id), told(problem))
     retries.after(company, retrying)
-    text = f"Linked to {name.strip()}." if name.strip() else "Linked."
+    text = (f"Linked to {name.strip()}." if name.strip() else "Linked.") + started(retrying)
     return await _after(request, services, (company, kind, document_id), [("ok", text)])
 
 

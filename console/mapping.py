@@ -104,7 +104,7 @@ async def link_one(
         return await _after(request, services, company, section, back, _told(problem))
     retries.after(company, retrying)
     done = f"{_subject(section, key)} is linked to {name.strip()}." if name.strip() else "The link was taken out."
-    return await _after(request, services, company, section, back, [("ok", done + _started(retrying))])
+    return await _after(request, services, company, section, back, [("ok", done + started(retrying))])
 
 
 @router.post("/c/{company}/mapping/{section}/accept", **acts_as("POST", "/mapping/suggestions/accept"))
@@ -127,7 +127,7 @@ async def accept(
         f"{count} link{'' if count == 1 else 's'} made." if count else "No suggestion has that score without a rival."
     )
     kind = "ok" if count else "info"
-    return await _after(request, services, company, section, back, [(kind, text + _started(done.retrying))])
+    return await _after(request, services, company, section, back, [(kind, text + started(done.retrying))])
 
 
 @router.get("/c/{company}/mapping/{section}/paste", name="console:paste")
@@ -152,7 +152,7 @@ async def paste(
     )
     retries.after(company, answer.retrying)
     if answer.saved and not answer.wrong:
-        told = f"{answer.usable} line{'' if answer.usable == 1 else 's'} saved." + _started(answer.retrying)
+        told = f"{answer.usable} line{'' if answer.usable == 1 else 's'} saved." + started(answer.retrying)
         return go(request, f"/c/{company}/mapping/{section}", ("ok", told))
     return await to_thread.run_sync(_paste_page, request, services, company, section, text, answer)
 
@@ -176,7 +176,7 @@ async def undo(company: str, change: int, services: Services, retries: Retries, 
     except ProblemError as problem:
         return go(request, f"/c/{company}/mapping-changes", *_told(problem))
     retries.after(company, retrying)
-    return go(request, f"/c/{company}/mapping-changes", ("ok", "The change was taken back." + _started(retrying)))
+    return go(request, f"/c/{company}/mapping-changes", ("ok", "The change was taken back." + started(retrying)))
 
 
 def author_of(request: Request) -> str:
@@ -253,7 +253,8 @@ def _told(problem: ProblemError) -> list[Message]:
     return [("bad", problem.detail)]
 
 
-def _started(retrying: int) -> str:
+def started(retrying: int) -> str:
+    """Say how many failed exports a new link starts again, as the end of a message."""
     if not retrying:
         return ""
     return f" {retrying} failed export{' that waited for it starts' if retrying == 1 else 's that waited start'} again."

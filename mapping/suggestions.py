@@ -7,8 +7,10 @@ likeness. Only entries that fit are suggested (`mapping/fits.py`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, Field
 from rapidfuzz import fuzz
@@ -67,15 +69,31 @@ class Choice:
     """By this company."""
 
 
-class NameIndex:
+class Named(Protocol):
+    """Whatever has a name in QuickBooks."""
+
+    @property
+    def full_name(self) -> str:
+        """Give its name with its parents' names."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+class NameIndex(Generic[N]):
     """The entries of one list by the words of their names, so that a look does not read all of them."""
 
-    def __init__(self, entries: Iterable[ListItem]) -> None:
+    def __init__(self, entries: Iterable[N], wanted: Collection[str] | None = None) -> None:
+        """Index all words, or those that matter when `near` will be asked for these names alone."""
         self._entries = list(entries)
         self._by_word: dict[str, list[int]] = defaultdict(list)
         self._by_start: dict[str, list[int]] = defaultdict(list)
         self._by_name: dict[str, list[int]] = defaultdict(list)
+        starts = None if wanted is None else {word[:_PREFIX] for name in wanted for word in words_of(name)}
         for index, entry in enumerate(self._entries):
+            if starts is not None and not any(word[:_PREFIX] in starts for word in words_of(entry.full_name)):
+                continue
             name = leaf(entry.full_name)
             self._by_name[same_words(name)].append(index)
             if name != entry.full_name:
@@ -84,7 +102,7 @@ class NameIndex:
                 self._by_word[word].append(index)
                 self._by_start[word[:_PREFIX]].append(index)
 
-    def near(self, text: str) -> list[ListItem]:
+    def near(self, text: str) -> list[N]:
         """Give the entries that share a telling word, or the start of one, with a name."""
         found: dict[int, None] = dict.fromkeys(self._by_name.get(same_words(text), ()))
         words = set(words_of(text))
@@ -110,20 +128,23 @@ class NameIndex:
         """Say whether the list can be looked at whole."""
         return len(self._entries) <= LOOKED_AT_MAX
 
-    def all(self) -> list[ListItem]:
+    def all(self) -> list[N]:
         """Give every entry."""
         return self._entries
 
 
 def suggest(missing: Sequence[Unmapped], lists: KnownLists, history: Sequence[Choice] = ()) -> list[Suggestion]:
     """Rank the likely entries for everything that is missing."""
-    indexes: dict[ListKind, NameIndex] = {}
+    indexes: dict[ListKind, NameIndex[ListItem]] = {}
     chosen = _by_code(history)
     return [_suggestion(wanted, lists, indexes, chosen) for wanted in missing]
 
 
 def _suggestion(
-    wanted: Unmapped, lists: KnownLists, indexes: dict[ListKind, NameIndex], chosen: dict[tuple[str, str], list[Choice]]
+    wanted: Unmapped,
+    lists: KnownLists,
+    indexes: dict[ListKind, NameIndex[ListItem]],
+    chosen: dict[tuple[str, str], list[Choice]],
 ) -> Suggestion:
     best: dict[str, Candidate] = {}
     for role in _roles(wanted):
@@ -156,7 +177,7 @@ def _suggestion(
 
 def _pool(
     wanted: Unmapped,
-    index: NameIndex,
+    index: NameIndex[ListItem],
     kind: ListKind,
     lists: KnownLists,
     chosen: dict[tuple[str, str], list[Choice]],
@@ -244,6 +265,7 @@ def _ratio(left: Sequence[str], right: Sequence[str]) -> float:
     return max(fuzz.token_sort_ratio(" ".join(left), " ".join(right)), fuzz.ratio("".join(left), "".join(right)))
 
 
+@lru_cache(maxsize=200_000)
 def _letters(text: str) -> str:
     return " ".join("".join(char if char.isalnum() else " " for char in plain(text)).split())
 

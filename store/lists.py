@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select, true
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, case, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
 from store.list_tables import ListEntry
@@ -14,6 +14,9 @@ from store.sync_tables import ListSync
 
 WORD_STARTS = (" ", ":", "-", "(", "&", "/", ".")
 """What a word may stand behind."""
+
+ASKED_AT_ONCE = 1_000
+"""Ids in one question: databases limit how many values a statement may have."""
 
 
 def name_key(full_name: str) -> str:
@@ -81,29 +84,36 @@ def search(
     key = ListEntry.name_key
     for word in words:
         query = query.where(key.contains(word, autoescape=True))
+    if not words:
+        return _page(session, query, literal(0), after, limit)
+    # The bound lets the index begin there in any order of letters; what it would leave out is found by the rest.
+    whole = and_(key >= " ".join(words), key.startswith(" ".join(words), autoescape=True))
     found: list[tuple[ListEntry, int]] = []
-    # One question a rank, each in the order of an index: the database stops at the page's end instead of sorting all.
-    for rank, condition in enumerate(_ranks(words)):
-        if len(found) >= limit or (after is not None and rank < after.rank):
-            continue
-        ranked = query.where(condition)
-        if after is not None and rank == after.rank:
-            ranked = ranked.where(
-                key >= after.name_key,  # where an index can begin
-                or_(key > after.name_key, and_(key == after.name_key, ListEntry.list_id > after.list_id)),
-            )
-        page = ranked.order_by(key, ListEntry.list_id).limit(limit - len(found))
-        found += [(row, rank) for row in session.scalars(page)]
+    if after is None or after.rank == 0:
+        # In the order of an index: the database stops at the page's end instead of sorting all.
+        found += _page(session, query.where(whole), literal(0), after, limit)
+    if len(found) < limit:
+        # One look at the list for both of the others: for what nothing matches, reading it all is what takes time.
+        begins = or_(*(key.contains(f"{before}{words[0]}", autoescape=True) for before in WORD_STARTS))
+        rank = case((begins, 1), else_=2)
+        later = after if after is not None and after.rank > 0 else None
+        found += _page(session, query.where(not_(whole)), rank, later, limit - len(found))
     return found
 
 
-def _ranks(words: Sequence[str]) -> Sequence[ColumnElement[bool]]:
-    if not words:
-        return (true(),)
+def _page(
+    session: Session, query: Select[Any], rank: ColumnElement[int], after: Position | None, limit: int
+) -> list[tuple[ListEntry, int]]:
     key = ListEntry.name_key
-    whole = key.startswith(" ".join(words), autoescape=True)
-    begins = or_(*(key.contains(f"{before}{words[0]}", autoescape=True) for before in WORD_STARTS))
-    return (whole, and_(not_(whole), begins), and_(not_(whole), not_(begins)))
+    has_ranks = not isinstance(rank, BindParameter)
+    if after is not None:
+        behind = or_(key > after.name_key, and_(key == after.name_key, ListEntry.list_id > after.list_id))
+        if has_ranks:
+            query = query.where(or_(rank > after.rank, and_(rank == after.rank, behind)))
+        else:
+            query = query.where(key >= after.name_key, behind)  # the first is where an index can begin
+    order = (rank, key, ListEntry.list_id) if has_ranks else (key, ListEntry.list_id)
+    return [(row, found) for row, found in session.execute(query.add_columns(rank).order_by(*order).limit(limit))]
 
 
 def has_active(session: Session, company_id: str, kind: str, entry_type: str) -> bool:
@@ -135,8 +145,28 @@ def all_entries(session: Session, company_id: str, kinds: Collection[str] | None
     ).where(ListEntry.company_id == company_id)
     if kinds is not None:
         query = query.where(ListEntry.kind.in_(kinds))
+    names = [str(column.key) for column in query.selected_columns]
     for row in session.execute(query):
-        yield dict(row._mapping)
+        yield dict(zip(names, row, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryName:
+    """An entry, as much of it as a search by likeness needs."""
+
+    list_id: str
+    full_name: str
+
+
+def entry_names(session: Session, company_id: str, kind: str) -> list[EntryName]:
+    """Give the names of a list's active entries that are not gone; of 50,000, in a fraction of the time of all."""
+    query = select(ListEntry.list_id, ListEntry.full_name).where(
+        ListEntry.company_id == company_id,
+        ListEntry.kind == kind,
+        ListEntry.is_active,
+        ListEntry.is_gone.is_(False),
+    )
+    return [EntryName(list_id, full_name) for list_id, full_name in session.execute(query)]
 
 
 def unusable(session: Session, company_id: str) -> set[tuple[str, str]]:
@@ -148,8 +178,11 @@ def unusable(session: Session, company_id: str) -> set[tuple[str, str]]:
 
 
 def entries_by_id(session: Session, company_id: str, kind: str, list_ids: Collection[str]) -> Sequence[ListEntry]:
-    """Find many entries of a list in one question, those that are there."""
-    query = select(ListEntry).where(
-        ListEntry.company_id == company_id, ListEntry.kind == kind, ListEntry.list_id.in_(list_ids)
-    )
-    return session.scalars(query).all()
+    """Find many entries of a list, those that are there; one question for a thousand."""
+    query = select(ListEntry).where(ListEntry.company_id == company_id, ListEntry.kind == kind)
+    wanted = list(list_ids)
+    return [
+        row
+        for start in range(0, len(wanted), ASKED_AT_ONCE)
+        for row in session.scalars(query.where(ListEntry.list_id.in_(wanted[start : start + ASKED_AT_ONCE])))
+    ]

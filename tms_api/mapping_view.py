@@ -87,7 +87,7 @@ class MappingPage:
     start: int
     lists_known: bool
     sure: int
-    """How many suggestions of this section have a score of 90 or more."""
+    """How many suggestions of this page have a score of 90 or more and no equal rival."""
 
     @property
     def next_start(self) -> int | None:
@@ -113,7 +113,8 @@ def mapping_page(
         if wanted:
             keys = [key for key in keys if wanted in _searched(key, names.get((section, key), ""), stored.get(key))]
         shown = keys[start : start + PAGE]
-        here = [one for one in missing if one.section == section]
+        # Only for what is shown: thousands that are not linked yet would take seconds.
+        here = [one for one in missing if one.section == section and one.key in shown]
         suggested: _Suggested = {(one.key, one.side): one for one in _suggested(session, company, here, documents)}
         rows = [
             Row(

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities.company_lists import loaded_lists
+from activities.company_lists import lists_near, loaded_lists
 from mapping.documents import CarrierBill, Invoice, parse_document
 from mapping.fits import fits
 from mapping.known_lists import KnownLists
 from mapping.links import excerpt, links_of
 from mapping.lists import ListKind
+from mapping.names import same_words
 from mapping.roles import Role
 from mapping.rules import CompanyMapping
 from mapping.suggestions import Candidate, Choice, Suggestion, suggest
@@ -36,6 +37,8 @@ DOCUMENTS_MAX = 2_000
 """The newest documents tell what is in use; older ones would only repeat them."""
 SURE = 90
 """From this score on a suggestion is the same words or the same charge (mapping/suggestions.py)."""
+_PARTIES = {ListKind.CUSTOMER, ListKind.VENDOR}
+"""Lists of tens of thousands, whose entries fit by themselves; items need the whole list of accounts."""
 OTHERS_MAX = 50
 """Companies whose choices for the same codes are looked at."""
 ALIKE_MIN = 3
@@ -183,16 +186,26 @@ def seen_documents(session: Session, company: Company) -> list[Invoice | Carrier
 def suggested_for(
     session: Session, company: Company, missing: Sequence[Unmapped], documents: Sequence[Invoice | CarrierBill]
 ) -> list[Suggestion]:
-    """Give the likely entries for some of what is missing; only the lists that it needs are read."""
+    """Give the likely entries for some of what is missing; only what it needs of the lists is read."""
     if not missing:
         return []
     roles = {one.role for one in missing}
     kinds = {role.kind for role in roles} | (
         {ListKind.ACCOUNT} if roles & {Role.INVOICE_ITEM, Role.BILL_ITEM} else set()
     )
-    mapping = accepted(excerpt(company.mapping, *documents))
-    lists = loaded_lists(session, company.id, kinds)
-    return suggest(missing, lists, _history(session, company, mapping, documents))
+    history = _history(session, company, accepted(excerpt(company.mapping, *documents)), documents)
+    names = {one.name for one in missing} | _chosen_for(missing, history)
+    near = lists_near(session, company.id, kinds & _PARTIES, names)
+    return suggest(missing, loaded_lists(session, company.id, kinds - _PARTIES, near), history)
+
+
+def _chosen_for(missing: Sequence[Unmapped], history: Sequence[Choice]) -> set[str]:
+    wanted = {(one.section, same_words(text)) for one in missing for text in (one.key, one.name)}
+    return {
+        choice.full_name
+        for choice in history
+        if any((choice.section, same_words(text)) in wanted for text in (choice.key, choice.name))
+    }
 
 
 def _missing(documents: Sequence[Invoice | CarrierBill], mapping: CompanyMapping) -> list[Unmapped]:

@@ -12,7 +12,7 @@ export function startLive(root, started) {
 
 export async function refresh(region, started) {
   const answer = await fetch(region.dataset.live, { headers: { "X-Live": "1" }, cache: "no-store" });
-  await take(region, answer, started);
+  await take(region, answer, started, { isRefresh: true });
   return answer.ok;
 }
 
@@ -39,7 +39,7 @@ function watch(region, started) {
   again(every);
 }
 
-async function take(region, answer, started) {
+async function take(region, answer, started, options) {
   const address = answer.headers.get("X-Go");
   if (address) {
     location.assign(address);
@@ -47,7 +47,7 @@ async function take(region, answer, started) {
   }
   const text = await answer.text();
   if (answer.ok) {
-    replace(region, text, started);
+    replace(region, text, started, options);
     return;
   }
   // The content stays true as of its time; what went wrong stands above it.
@@ -61,9 +61,12 @@ async function take(region, answer, started) {
 }
 
 // Changes only what differs, element by element: focus, selection, scroll and open menus of the rest stay.
-export function replace(region, text, started) {
+export function replace(region, text, started, { isRefresh = false } = {}) {
   const next = region.cloneNode(false);
   next.innerHTML = text;
+  // What an action answered stays until the next one: nobody reads a refusal in the seconds between two looks.
+  const told = isRefresh && region.querySelector("[data-stays]");
+  if (told) next.querySelector("[data-stays]")?.replaceChildren(...told.cloneNode(true).childNodes);
   region.querySelector(":scope > [data-live-problem]")?.remove();
   const changed = [];
   morph(region, next, changed);
@@ -73,14 +76,33 @@ export function replace(region, text, started) {
   if (said.length) announce(said.map((one) => one.textContent.trim().replace(/\s+/g, " ")).join(". "));
 }
 
+// Whoever is moved loses the focus, so what stays is left where it stands, and what does not stay makes room for it.
 function morph(old, next, changed) {
-  const before = [...old.childNodes];
   const after = [...next.childNodes];
-  const keyed = new Map(before.filter((one) => one.id).map((one) => [one.id, one]));
+  const wantedIds = new Set(after.map((one) => one.id).filter(Boolean));
+  const keyed = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
   let at = old.firstChild;
+  const drop = () => {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+    if (!isBlank(gone)) changed.push(old);
+  };
   for (const wanted of after) {
-    let have = wanted.id ? keyed.get(wanted.id) : at;
-    if (!wanted.id && have?.id && keyed.get(have.id) === have) have = null;
+    if (isBlank(wanted)) {
+      if (at && isBlank(at)) at = at.nextSibling;
+      else old.insertBefore(wanted.cloneNode(true), at);
+      continue;
+    }
+    while (at && (isBlank(at) || (at.id && !wantedIds.has(at.id)))) {
+      if (isBlank(at)) at = at.nextSibling;
+      else drop();
+    }
+    let have = at?.id ? null : at;
+    if (wanted.id) {
+      have = keyed.get(wanted.id);
+      if (have && standsFreely(at, have, wantedIds)) while (at !== have) drop();
+    }
     if (have && same(have, wanted)) {
       if (have !== at) old.insertBefore(have, at);
       else at = at.nextSibling;
@@ -91,12 +113,19 @@ function morph(old, next, changed) {
       changed.push(fresh);
     }
   }
-  while (at) {
-    const gone = at;
-    at = at.nextSibling;
-    gone.remove();
-    changed.push(old);
+  while (at) drop();
+}
+
+// Between two siblings stands nothing that has to stay.
+function standsFreely(at, have, wantedIds) {
+  for (let one = at; one !== have; one = one.nextSibling) {
+    if (!one || wantedIds.has(one.id)) return false;
   }
+  return true;
+}
+
+function isBlank(node) {
+  return node.nodeType === Node.TEXT_NODE && !node.nodeValue.trim();
 }
 
 function same(one, other) {

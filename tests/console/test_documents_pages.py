@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from store import lists
 from workflows.contracts import Failure
 
 from .conftest import OF_ACME, READER, World, send_form
@@ -275,3 +276,34 @@ def test_a_document_with_half_an_address_has_its_page(played: Played, address: d
     page = played.world.by_link().get(f"{LIST}/invoice/inv_7")
     assert page.status_code == 200
     assert all(text in page.text for text in address.values())
+
+
+def test_a_bad_default_leads_to_where_it_is_chosen(played: Played) -> None:
+    """What is not a field of the document has its next step as a link, to the row of the default."""
+    mapping = sample_mapping()
+    mapping["defaults"]["invoice"]["ar_account"] = {"full_name": "Accounts Receivable"}
+    played.map(**mapping)
+    played.hand_over(an_invoice("inv_48213"))
+    client = played.world.by_link()
+    link = 'href="/c/acme/mapping/defaults#row-defaults-invoice-ar_account"'
+    assert link not in client.get(ONE).text
+    entry = next(one for one in played.quickbooks.entries() if one.full_name == "Accounts Receivable")
+    with played.world.database.transaction() as session:
+        row = lists.entry(session, "acme", "account", entry.list_id)
+        assert row is not None
+        row.is_active = False
+    page = client.get(ONE)
+    assert link in page.text
+    assert "Bookkeeper: Make Accounts Receivable active in QuickBooks" in _text(page)
+    assert 'id="row-defaults-invoice-ar_account"' in client.get("/c/acme/mapping/defaults").text
+
+
+def test_issues_name_their_owner_and_pending_says_when_the_web_connector_was_seen(played: Played) -> None:
+    played.hand_over(an_invoice("inv_48213", customer={"id": "cus_unknown", "name": "Nobody"}), an_invoice("inv_2"))
+    client = played.world.by_link()
+    assert re.search(r"Nobody \S+ is not linked to QuickBooks\. TMS user: ", _text(client.get(ONE)))
+    send_form(client, f"{LIST}/invoice/inv_2/export", {}, page=LIST)
+    assert "Web Connector last seen never" in _text(client.get(f"{LIST}/invoice/inv_2"))
+    played.world.web_connector(played.quickbooks).run_once()
+    played.world.clock.forward(minutes=25)
+    assert "Web Connector last seen 25 minutes ago" in _text(client.get(f"{LIST}/invoice/inv_2"))

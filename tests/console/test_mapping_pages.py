@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
+
+from store.list_tables import ListEntry
 
 from .conftest import OF_ACME, READER, World, send_form
 from .played import Played, sample_mapping, samples
@@ -199,3 +202,32 @@ def test_sample_mapping_is_whole(played: Played) -> None:
     played.put("/mapping", sample_mapping())
     text = _text(played.world.by_link().get("/c/acme/mapping/terms?show=unmapped"))
     assert "Everything in use is linked" in text
+
+
+def test_a_long_list_suggests_what_the_whole_list_would(played: Played) -> None:
+    """The page reads of a long list what is near; the API reads all of it: both say the same, inactive parents too."""
+    first, second = ("Cascade", "Harbor", "Summit", "Juniper"), ("Produce", "Steel", "Lumber")
+    rows = []
+    for number in range(900):
+        parent = f"C{number - 1}" if number % 3 == 1 else None
+        name = f"{first[number % 4]} {second[number % 3]} {number}"
+        full_name = f"{rows[-1]['full_name']}:{name}" if parent else name
+        row = {"company_id": "acme", "kind": "customer", "list_id": f"C{number}", "full_name": full_name}
+        row |= {"name_key": full_name.casefold(), "type": "", "is_active": number % 18 != 0, "is_gone": False}
+        row |= {"parent_list_id": parent, "facts": {}, "time_modified": "", "updated_at": played.world.clock()}
+        rows.append(row | {"generation": 1})
+    with played.world.database.transaction() as session:
+        session.execute(insert(ListEntry), rows)
+    names = ["Cascade Produce 12", "HARBOR STEEL 1, Inc.", "Sumit Lumber 890", "Juniper 7", "Lumber Cascade 44 LLC"]
+    for number, name in enumerate([*names, "Cascade Produce 36", "Harbor Steel 37"]):  # a job of an inactive customer
+        document = samples()[0] | {"id": f"inv_far{number}", "number": f"F{number}"}
+        played.hand_over(document | {"customer": {"id": f"far{number}", "name": name}})
+    told = played.api.get("/v1/companies/acme/mapping/suggestions").json()["items"]
+    wanted = {one["key"]: one["candidates"][:2] for one in told if one["key"].startswith("far")}
+    assert sum(bool(found) for found in wanted.values()) >= 5
+    page = played.world.by_link().get("/c/acme/mapping/customers?q=far").text
+    for key, candidates in wanted.items():
+        row = re.search(rf'<tr id="row-{key}">(.*?)</tr>', page, re.S)
+        assert row is not None
+        shown = re.findall(r'name="list_id" value="(C\d+)"', row[1])
+        assert shown == [one["list_id"] for one in candidates], key

@@ -69,7 +69,7 @@ IN_ORDER: dict[str, tuple[str, Question]] = {
     "documents by text": ("ix_documents_company_id", _documents(text="cafe")),
     "documents without export": ("ix_documents_company_id", _documents(only_unexported=True)),
     "entries of a list": ("ix_list_entries_page", _search("")),
-    "entries that begin so": ("ix_list_entries_page", _search("name 1")),
+    "entries that begin so": ("ix_list_entries_page", _search("name 1", limit=5)),
     "entries behind a page": (
         "ix_list_entries_page",
         _search("", after=Position(rank=0, name_key="name 5", list_id="l5")),
