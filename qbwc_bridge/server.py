@@ -8,6 +8,7 @@ import importlib
 import multiprocessing
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
 from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ THREADS = 64
 HEADER_MS = 20_000
 #: Bounds the header; bodies stream through it.
 BUFFER_BYTES = 64 * 1024
+#: Between two looks whether a second signal came.
+TICK_S = 0.1
 
 
 class _Draining(Granian):  # type: ignore[misc, valid-type]  # an alias of the kind of server that fits the interpreter
@@ -35,12 +38,23 @@ class _Draining(Granian):  # type: ignore[misc, valid-type]  # an alias of the k
 
     drain_s: float = 0
     draining: Event
+    is_draining = False
+    is_hurried = False
+
+    def signal_handler_interrupt(self, *args: object, **more: object) -> None:
+        # granian sets an Event, whose lock the interrupted code may just hold: at a second signal that is a deadlock.
+        if self.is_draining:
+            self.is_hurried = True
+        else:
+            super().signal_handler_interrupt(*args, **more)
 
     def shutdown(self, exit_code: int = 0) -> None:
         if self.interrupt_signal and self.drain_s > 0:
+            self.is_draining = True
             self.draining.set()
-            self.main_loop_interrupt.clear()
-            self.main_loop_interrupt.wait(self.drain_s)
+            ends_at = time.monotonic() + self.drain_s
+            while not self.is_hurried and time.monotonic() < ends_at:
+                time.sleep(TICK_S)
         super().shutdown(exit_code)
 
 

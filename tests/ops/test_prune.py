@@ -1,4 +1,4 @@
-"""`qbd prune --daily`: once at once, then once a day, until a signal; tests/bridge/test_retention.py is what it deletes."""
+"""`qbd prune --daily`: at once, then every day, until a signal; tests/bridge/test_retention.py: what is deleted."""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from granian.constants import Interfaces
 
+from qbwc_bridge.server import _Draining
 from tests.soap.server_process import ROOT, Server, envelope, free_port
 
 SLOW = envelope("<clientVersion><strVersion>wait</strVersion></clientVersion>")
@@ -36,6 +38,16 @@ def is_open(server: Server) -> bool:
 @pytest.fixture
 def draining(tmp_path: Path) -> Server:
     return Server(free_port(), tmp_path / "calls.jsonl", tmp_path / "log.txt")
+
+
+@pytest.mark.timeout(20)
+def test_a_second_signal_waits_for_nothing() -> None:
+    """It may interrupt the main thread while that holds the lock of granian's event: waiting for it would never end."""
+    server = _Draining("tests.soap.fake_service:app", interface=Interfaces.WSGI)
+    server.is_draining = True
+    with server.main_loop_interrupt._cond:
+        server.signal_handler_interrupt()
+    assert server.is_hurried
 
 
 def test_a_bridge_that_is_told_to_end_finishes_what_it_has(draining: Server, tmp_path: Path) -> None:
