@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
+from anyio import to_thread
 from fastapi import Form, Request
 from starlette.responses import Response
 
 from console.pages import go, render
 from console.routes import open_router
 from console.services import console_of
+from tms_api.failed_keys import FailedKeys
+from tms_api.problems import ProblemError
 from tms_api.services import Services
 
 router = open_router()
@@ -30,15 +33,20 @@ def show_sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 t
 
 
 @router.post("/sign-in", name="console:take_key")
-def take_key(
+async def take_key(
     request: Request,
     services: Services,
     key: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002
 ) -> Response:
-    """Sign in by a key, as the API would take it."""
-    door = console_of(request).doorkeeper
-    session_id = door.sign_in_by_key(key.strip(), services.clock())
+    """Sign in by a key, as the API would take it, and within its limit on unknown ones."""
+    door, key = console_of(request).doorkeeper, key.strip()
+    failed = cast("FailedKeys", request.app.state.failed_keys)
+    address = request.client.host if request.client is not None else ""
+    if failed.wait_s(address, key):
+        raise ProblemError(429, "too_many_unknown_keys", "Too many unknown keys came from this address; wait a minute.")
+    session_id = await to_thread.run_sync(door.sign_in_by_key, key, services.clock())
+    failed.note(address, key, is_known=session_id is not None)
     if session_id is None:
         error = "This key is not known, was revoked, or has run out. Check that it was copied as a whole."
         return render(request, "sign_in.html", status=403, next=own_address(next), error=error)

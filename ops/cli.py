@@ -133,10 +133,14 @@ def prune(
         int | None, typer.Option(min=7, metavar="DAYS", help="Days to keep; default: QBD_RETENTION_DAYS.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
+    daily: Annotated[bool, typer.Option("--daily", help="Now and then every day, until a signal comes.")] = False,
 ) -> None:
     """Delete answers, timelines, delivered signals and notices that are over and old; may run at any time."""
-    from ops.prune import run_prune  # noqa: PLC0415
+    from ops.prune import prune_daily, run_prune, signalled  # noqa: PLC0415
 
+    if daily:
+        prune_daily(_settings(), older_than=older_than, dry_run=dry_run, tell=typer.echo, wait=signalled())
+        return
     for line in run_prune(_settings(), older_than=older_than, dry_run=dry_run):
         typer.echo(line)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ops.database import open_database
@@ -19,6 +22,7 @@ NAMES = {
     "webhook_deliveries": "webhook messages",
     "kept_answers": "expired kept answers",
 }
+DAY_S = 24 * 60 * 60.0
 NOT_SET = "QBD_RETENTION_DAYS is not set: everything is kept. To delete once, give --older-than DAYS."
 
 
@@ -34,6 +38,33 @@ def run_prune(settings: Settings, *, older_than: int | None, dry_run: bool) -> l
     finally:
         database.close()
     return report(counts, days=days, dry_run=dry_run)
+
+
+def prune_daily(
+    settings: Settings,
+    *,
+    older_than: int | None,
+    dry_run: bool,
+    tell: Callable[[str], None],
+    wait: Callable[[float], bool],
+) -> None:
+    """Prune now and then once a day, until `wait`, for so many seconds, says that a signal came.
+
+    A database that cannot be used ends it, as it ends `run_prune`: whoever started it starts it again.
+    """
+    while True:
+        for line in run_prune(settings, older_than=older_than, dry_run=dry_run):
+            tell(line)
+        if wait(DAY_S):
+            return
+
+
+def signalled() -> Callable[[float], bool]:
+    """Give a wait for SIGTERM or SIGINT: the first process of a container hears only what it has a handler for."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop.wait
 
 
 def report(counts: Counter[str], *, days: int, dry_run: bool) -> list[str]:

@@ -28,7 +28,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from mapping.issues import Owner
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.pace import Pace
-from store import companies, exports, outbox, queue, sign_ins, webhooks
+from store import companies, connection_watch, exports, outbox, queue, sign_ins, webhooks
 from store.engine import Database
 from store.tables import OutboxSignal
 from telemetry.instruments import RelayMetrics
@@ -66,6 +66,7 @@ HOLD = RPC_TIMEOUT + timedelta(seconds=5)
 CLOSING_PAUSE = timedelta(seconds=1)
 """A run writes its last state some milliseconds before it ends; without a worker it stays open for longer."""
 SWEEP_EVERY = timedelta(minutes=1)
+LOOK_EVERY = timedelta(minutes=1)
 ABANDONED_TEXT = "Nothing was heard of this session for a long time, so it was closed. The next run goes on."
 
 
@@ -95,6 +96,7 @@ class Relay:
         self._observe = observe or Observation()
         self._abandon_after = abandon_after
         self._swept_at: datetime | None = None
+        self._looked_at: datetime | None = None
         self._database = database
         self._client_factory = client_factory
         self._clock = clock
@@ -150,6 +152,7 @@ class Relay:
 
     async def deliver_once(self, client: Client) -> int:
         """Deliver at most one batch; gives how many signals are settled. Raises RPCError when Temporal is away."""
+        await asyncio.to_thread(self._look)
         rows = await asyncio.to_thread(self._take)
         if rows:
             self._database.passing("relay: taken")
@@ -216,6 +219,21 @@ class Relay:
                 return ()
             self._sweep(session, now)
             return outbox.take(session, self._pace.batch, now=now, hold_starts=HOLD)
+
+    def _look(self) -> None:
+        """Tell whose Web Connector has stopped calling, or calls again: the holder of the lease does it."""
+        now = self._clock()
+        if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now  # first: if this fails, signals do not wait for it at each turn
+        with self._database.transaction() as session:
+            if not outbox.hold_lease(session, LEASE, holder=self._holder, now=now, seconds=LEASE_S):
+                return
+            seen = connection_watch.look(session, now=now)
+        if seen.stale or seen.recovered:
+            log.info("connections changed", stale=list(seen.stale), recovered=list(seen.recovered))
+        if seen.is_full:
+            self._looked_at = None
 
     def _sweep(self, session: Session, now: datetime) -> None:
         """Close what a Web Connector left open: the holder of the lease is the one who does it, now and then."""

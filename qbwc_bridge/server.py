@@ -8,8 +8,9 @@ import importlib
 import multiprocessing
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from granian import Granian
@@ -28,19 +29,34 @@ THREADS = 64
 HEADER_MS = 20_000
 #: Bounds the header; bodies stream through it.
 BUFFER_BYTES = 64 * 1024
+#: Between two looks whether a second signal came.
+TICK_S = 0.1
 
 
 class _Draining(Granian):  # type: ignore[misc, valid-type]  # an alias of the kind of server that fits the interpreter
     """Goes on serving for a while after a signal; a second one ends the wait."""
 
     drain_s: float = 0
-    draining: Event
+    draining: Connection
+    is_draining = False
+    is_hurried = False
+
+    def signal_handler_interrupt(self, *args: object, **more: object) -> None:
+        # granian sets an Event, whose lock the interrupted code may just hold: at a second signal that is a deadlock.
+        if self.is_draining:
+            self.is_hurried = True
+        else:
+            super().signal_handler_interrupt(*args, **more)
 
     def shutdown(self, exit_code: int = 0) -> None:
         if self.interrupt_signal and self.drain_s > 0:
-            self.draining.set()
-            self.main_loop_interrupt.clear()
-            self.main_loop_interrupt.wait(self.drain_s)
+            self.is_draining = True
+            self.draining.send_bytes(b"x")
+            ends_at = time.monotonic() + self.drain_s
+            # Some send the signal to the serving process too, which then ends by itself and well.
+            while not (self.is_hurried or self.interrupt_children) and time.monotonic() < ends_at:
+                time.sleep(TICK_S)
+            self.interrupt_children.clear()
         super().shutdown(exit_code)
 
 
@@ -69,22 +85,23 @@ def serve(target: str, host: str, port: int, *, workers: int = 1, threads: int =
         factory=True,
     )
     server.drain_s = drain_s
-    server.draining = multiprocessing.Event()  # the serving process gets it when it is started
-    server.serve(target_loader=functools.partial(_load, target, server.draining), wrap_loader=False)
+    # A pipe: the other means that processes share need a file system that can be written.
+    told, server.draining = multiprocessing.Pipe(duplex=False)
+    server.serve(target_loader=functools.partial(_load, target, told), wrap_loader=False)
     return 0
 
 
-def _load(target: str, draining: Event) -> WSGIApplication:
+def _load(target: str, draining: Connection) -> WSGIApplication:
     module, _, name = target.partition(":")
     factory: Callable[[], WSGIApplication] = getattr(importlib.import_module(module), name)
     return _until_draining(factory(), draining)
 
 
-def _until_draining(application: WSGIApplication, draining: Event) -> WSGIApplication:
+def _until_draining(application: WSGIApplication, draining: Connection) -> WSGIApplication:
     """Answer for the application that it is not ready, once the process was told to end."""
 
     def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") != READY or not draining.is_set():
+        if environ.get("PATH_INFO") != READY or not draining.poll():
             return application(environ, start_response)
         body = b"about to end\n"
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]

@@ -9,6 +9,7 @@ from store import (
     sync_tables,
     tables,
     wait_tables,
+    watch_tables,
     webhook_tables,
 )
 
@@ -23,4 +24,5 @@ MODULES = (
     sign_in_tables,
     console_tables,
     mapping_tables,
+    watch_tables,
 )

@@ -27,6 +27,12 @@ class QuietHours:
         day = local.date() + timedelta(days=1 if at >= self.ends else 0)
         return datetime.combine(day, self.ends, self.zone).astimezone(UTC)
 
+    def last_ended(self, now: datetime) -> datetime:
+        """Say when the span ended last; while `now` is in one, that is the end of the one before."""
+        local = now.astimezone(self.zone)
+        day = local.date() - timedelta(days=1 if local.time().replace(tzinfo=None) < self.ends else 0)
+        return datetime.combine(day, self.ends, self.zone).astimezone(UTC)
+
 
 def zone_named(name: str) -> ZoneInfo | None:
     """Find a time zone such as America/Chicago."""
@@ -41,10 +47,20 @@ def quiet_until(stored: dict[str, Any] | None, now: datetime) -> datetime | None
 
     Work also goes on when the zone is not known on this machine: an export that comes at night is better than none.
     """
+    hours = _read(stored)
+    return hours.until(now) if hours is not None else None
+
+
+def last_ended(stored: dict[str, Any] | None, now: datetime) -> datetime | None:
+    """Say when a company's quiet hours ended last; None: it has none."""
+    hours = _read(stored)
+    return hours.last_ended(now) if hours is not None else None
+
+
+def _read(stored: dict[str, Any] | None) -> QuietHours | None:
     if stored is None:
         return None
     zone = zone_named(str(stored["time_zone"]))
     if zone is None:
         return None
-    hours = QuietHours(begins=time.fromisoformat(stored["from"]), ends=time.fromisoformat(stored["until"]), zone=zone)
-    return hours.until(now)
+    return QuietHours(begins=time.fromisoformat(stored["from"]), ends=time.fromisoformat(stored["until"]), zone=zone)

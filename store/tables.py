@@ -30,7 +30,10 @@ Json = dict[str, Any]
 OPEN_REQUESTS = text("state IN ('waiting', 'in_flight')")
 UNANSWERED_SETS = text("state = 'sent'")
 UNSUCCESSFUL_EXPORTS = text("state <> 'Successful'")
+NO_SILENCE_TOLD = text("silent_since IS NULL")
+SILENCE_TOLD = text("silent_since IS NOT NULL")
 """What the small indexes cover. A query must say the same words: SQLite proves nothing by itself."""
+LONG_AGO = text("'2000-01-01 00:00:00'")
 Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys by itself
 
 
@@ -70,6 +73,11 @@ class Company(Base):
     """One connection: a company of the TMS and the company file that it was bound to at its first session."""
 
     __tablename__ = "companies"
+    __table_args__ = (
+        # Without a column that each call of a Web Connector writes: those updates stay cheap.
+        _partial("ix_companies_look", "look_at", where=NO_SILENCE_TOLD),
+        _partial("ix_companies_silent", "silent_since", where=SILENCE_TOLD),
+    )
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     username: Mapped[str] = mapped_column(String(64), unique=True)
@@ -107,6 +115,10 @@ class Company(Base):
     """An operator said that the books moved: the next session may bind to another file that bears our stamp."""
     last_restore_time: Mapped[str | None] = mapped_column(String(40))
     """When the company file was last put back from a backup, as QuickBooks writes it (qbxml.md 5.4)."""
+    look_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
+    """When it is to be looked next whether the Web Connector still calls (connection_watch.py)."""
+    silent_since: Mapped[datetime | None]
+    """The last call before a silence that was told; until the next call."""
     created_at: Mapped[datetime]
 
 

@@ -24,7 +24,9 @@ EVENT_OF_STATE = {
     "Cancelled": "export.cancelled",
 }
 EVENT_PROBLEM = "connection.problem"
-EVENTS = (*EVENT_OF_STATE.values(), EVENT_PROBLEM)
+EVENT_STALE = "connection.stale"
+EVENT_RECOVERED = "connection.recovered"
+EVENTS = (*EVENT_OF_STATE.values(), EVENT_PROBLEM, EVENT_STALE, EVENT_RECOVERED)
 
 ERROR_MAX = 500
 ID_LENGTH = 32

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -36,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"which databases the tests run on (or {DATABASE_SETTING}); default: SQLite, what is marked "
         "`both_databases` on PostgreSQL too, and the rest on PostgreSQL with -m long",
     )
+
+
+def pytest_configure() -> None:
+    """Examples of hypothesis have no time limit each: on a busy machine that says nothing of the code."""
+    settings.register_profile("qbd", deadline=None)
+    settings.load_profile("qbd")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

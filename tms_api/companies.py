@@ -136,6 +136,7 @@ def change_company(company: CompanyPath, body: CompanyChanges, services: Service
         row = require_company(session, company, lock=True)
         for name, value in body.model_dump(exclude_none=True).items():
             setattr(row, name, _accepted_release(value, services) if name == "quickbooks_release" else value)
+        row.look_at = services.clock()  # what counts as silence may be another
         session.flush()
         return company_view_of(session, row, services, request)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from store.connection_watch import NEXT_STEP as STALE_NEXT_STEP
 from store.figures import STALE_AFTER_INTERVALS
 from store.quiet_hours import quiet_until
 from store.tables import Company
@@ -86,10 +87,7 @@ def diagnose(company: Company, now: datetime, *, soap_url: str, wrong_password_a
             )
         case ConnectionState.STALE:
             reason = f"{seen}, though it is set to call every {company.run_every_minutes} minutes."
-            step = (
-                "Check that the QuickBooks PC is on and somebody is signed in, that the Web Connector runs and that "
-                "Auto-Run is ticked."
-            )
+            step = STALE_NEXT_STEP
         case ConnectionState.CONNECTED if quiet_until(company.quiet_hours, now) is not None:
             hours = company.quiet_hours or {}
             reason = f"{seen}. It is in its quiet hours: nothing is sent until {hours['until']} ({hours['time_zone']})."

@@ -58,7 +58,7 @@ def set_quiet_hours(company: CompanyPath, body: QuietHoursView, services: Servic
     """
     with services.database.transaction() as session:
         row = require_company(session, company, lock=True)
-        row.quiet_hours = body.model_dump(by_alias=True)
+        row.quiet_hours, row.look_at = body.model_dump(by_alias=True), services.clock()
         session.flush()
         return company_view_of(session, row, services, request)
 
@@ -67,4 +67,5 @@ def set_quiet_hours(company: CompanyPath, body: QuietHoursView, services: Servic
 def end_quiet_hours(company: CompanyPath, services: Services) -> None:
     """Let exports go out at any hour again."""
     with services.database.transaction() as session:
-        require_company(session, company, lock=True).quiet_hours = None
+        row = require_company(session, company, lock=True)
+        row.quiet_hours, row.look_at = None, services.clock()

@@ -9,9 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from store.webhook_tables import Webhook, WebhookDelivery
 
-Event = Literal["export.sent", "export.successful", "export.failed", "export.cancelled", "connection.problem"]
+Event = Literal[
+    "export.sent",
+    "export.successful",
+    "export.failed",
+    "export.cancelled",
+    "connection.problem",
+    "connection.stale",
+    "connection.recovered",
+]
 Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-Events = Annotated[list[Event], Field(min_length=1, max_length=5)]
+Events = Annotated[list[Event], Field(min_length=1, max_length=7)]
 Description = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 ALL_EVENTS: tuple[Event, ...] = (
     "export.sent",
@@ -19,6 +27,8 @@ ALL_EVENTS: tuple[Event, ...] = (
     "export.failed",
     "export.cancelled",
     "connection.problem",
+    "connection.stale",
+    "connection.recovered",
 )
 EXAMPLE_URL = "https://tms.example.com/hooks/quickbooks"
 EXAMPLE_PAYLOAD: dict[str, Any] = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import select
 
 from store import secrets
 from store.tables import Company
@@ -181,6 +182,20 @@ async def test_connection_states(world: World) -> None:
     assert await state() == "stale"
     _set(world, problem={"code": "wrong_company_file", "message": "Another file is open."})
     assert await state() == "refused"
+
+
+async def test_what_counts_as_silence_is_judged_anew_when_it_changes(world: World) -> None:
+    """Pauses, intervals and quiet hours: the next look at the connection is at once."""
+    await world.connect()
+    quiet = {"from": "22:00", "until": "05:00", "time_zone": "America/Chicago"}
+    for method, path, body in (
+        ("PATCH", "", {"run_every_minutes": 5}), ("PUT", "/quiet-hours", quiet), ("DELETE", "/quiet-hours", None),
+    ):  # fmt: skip
+        _set(world, look_at=NOW + timedelta(hours=3))
+        answer = await world.http.request(method, f"/v1/companies/acme{path}", json=body)
+        assert answer.is_success
+        with world.database.transaction() as session:
+            assert session.scalar(select(Company.look_at)) == NOW, (method, path)
 
 
 async def test_companies_are_listed_in_pages(world: World) -> None:

@@ -15,9 +15,10 @@ from temporalio.worker import Worker
 
 from qbwc_bridge.pace import BATCH, BATCH_MIN, PAUSE_MAX_S, Pace
 from qbwc_bridge.relay import LEASE_S, Relay
-from store import companies, exports, outbox
+from store import companies, exports, outbox, webhooks
 from store.engine import Database
 from store.tables import OutboxSignal
+from store.webhook_tables import Webhook
 from tests.support import stores
 from tests.support.world import World
 from workflows import contracts, search_attributes
@@ -330,3 +331,30 @@ async def test_sessions_that_nobody_closed_are_closed_by_time(
     assert outcome.transaction is not None
     assert world.dispatcher.send_request_xml(ticket, "", world.quickbooks.path, "US", "13", "0") == ""
     world.close()
+
+
+async def test_the_holder_of_the_lease_tells_who_has_stopped_calling(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """Two relays look, for an hour and at each minute; after 45 minutes one message, whoever has the lease by then."""
+    stores.add_company(database, last_seen_at=clock())
+    hook = {"url": "https://tms.example.com/", "secret": "whsec_eA==", "disabled_reason": ""}
+    with database.transaction() as session:
+        session.add(
+            Webhook(
+                id="wh",
+                company_id="acme",
+                events=[webhooks.EVENT_STALE],
+                created_at=clock(),
+                updated_at=clock(),
+                **hook,
+            )
+        )
+    relays = [a_relay(database, temporal.client, clock, holder) for holder in ("one", "two")]
+    for minute in range(60):
+        for relay in relays if minute % 2 else relays[::-1]:
+            await relay.deliver_once(temporal.client)
+        clock.forward(minutes=1)
+    with database.transaction() as session:
+        [message] = webhooks.unstarted(session, now=clock(), limit=9)
+        assert message.event == "connection.stale"

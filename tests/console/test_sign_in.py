@@ -15,6 +15,13 @@ from store.tables import ApiKey
 from .conftest import OF_ACME, READER, STAFF, World, bearer, form_token, send_form
 
 
+def test_unknown_keys_are_slowed_down_by_address(world: World) -> None:
+    """Sixty a minute, as at the API."""
+    client = world.client()
+    tries = [send_form(client, "/sign-in", {"key": f"qbd_{n}"}, page="/sign-in").status_code for n in range(62)]
+    assert tries == [403] * 60 + [429] * 2
+
+
 def test_who_is_not_signed_in_is_asked_to(world: World) -> None:
     """Every page leads to the sign-in and back; an address of another site is not gone to."""
     client = world.client()

@@ -188,7 +188,7 @@ def main(root: Path, work: Path) -> dict[str, object]:
         wait(box, "temporal")
         seen["migrate"] = box.run("migrate")
         seen["temporal-setup"] = box.run("temporal-setup")
-        for service in ("bridge", "api", "worker"):
+        for service in ("bridge", "api", "worker", "prune"):
             box.start(service)
         for service in ("bridge", "api", "worker"):
             wait(box, service)
@@ -201,6 +201,7 @@ def main(root: Path, work: Path) -> dict[str, object]:
             path.name for path in (root / "venv/bin").glob("pip*")
         ]
         seen["status"] = export(box)
+        seen["prune"] = (work / "prune.log").read_text()
     finally:
         for process in [*box.processes.values(), running]:
             process.terminate()

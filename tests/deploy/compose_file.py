@@ -11,8 +11,10 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILE = PROJECT / "docker-compose.yml"
-OURS = ("migrate", "temporal-setup", "bridge", "api", "worker")
+OURS = ("migrate", "temporal-setup", "bridge", "api", "worker", "prune")
 JOBS = ("migrate", "temporal-setup", "temporal-schema")
+PORTLESS = ("prune",)
+"""Long-running, but nobody calls them: that they run is all that can be seen of them from outside."""
 USER = {"SOAP_HOST": "qb.example.com", "API_HOST": "qb-api.example.com", "CONSOLE_HOST": "qb-console.example.com"}
 """What a user must choose."""
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")

@@ -172,9 +172,12 @@ class Production:
             )
 
     def end(self, name: str, number: int = signal.SIGTERM) -> int:
-        """Send a signal to a process and what it started; give its exit code."""
+        """End a process as Docker does: the first one is asked, all are killed; give its exit code."""
         process = self.processes.pop(name)
-        os.killpg(process.pid, number)
+        if number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         return process.wait(60)
 
     def close(self) -> None:

@@ -83,6 +83,7 @@ class Front:
             "QBD_SOAP_PORT": str(self.ports["bridge"]),
             "QBD_API_PORT": str(self.ports["api"]),
             "QBD_METRICS_PORT": str(self.ports["metrics"]),
+            "QBD_BRIDGE_METRICS_PORT": "0",
             "QBD_TEMPORAL_PORT": str(self.ports["temporal"]),
         }
 
@@ -177,8 +178,9 @@ class Front:
             raise
 
     def close(self) -> None:
-        for name in list(self.processes):
-            self.kill(name, signal.SIGTERM)
+        for name, process in list(self.processes.items()):
+            if process.poll() is None:
+                self.kill(name, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")

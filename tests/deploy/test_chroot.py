@@ -75,4 +75,5 @@ def test_the_image_builds_and_runs(tmp_path: Path) -> None:
         assert int(runs["CapBnd"], 16) == int(runs["CapEff"], 16) == 0
     assert not seen["writable"]
     assert seen["tools"] == []
-    assert seen["exit codes"] == {"bridge": 0, "api": 0, "worker": 0}
+    assert seen["prune"] == "Nothing that can be deleted is older than 400 days.\n"
+    assert seen["exit codes"] == {"bridge": 0, "api": 0, "worker": 0, "prune": 0}

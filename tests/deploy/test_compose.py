@@ -13,8 +13,9 @@ import pytest
 
 from ops.cli import app
 from ops.settings import FILE_SUFFIX, env_name, load_settings, secret_fields, settings_table
+from ops.worker_process import STOP_GRACE
 from tests.deploy import compose_file
-from tests.deploy.compose_file import JOBS, OURS, PROJECT
+from tests.deploy.compose_file import JOBS, OURS, PORTLESS, PROJECT
 
 IMAGE_VARIABLES = {
     # The image's entrypoint.
@@ -36,6 +37,9 @@ IMAGE_VARIABLES = {
     "temporalio/ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DEFAULT_NAMESPACE"},
 }
 SOAP_PORT, API_PORT = 8080, 8081
+DRAIN_S, KEPT_DAYS = 10, 400
+LONGEST_CALL_S = 30
+"""docs/deploy.md: what a call of a Web Connector may take; the API gives a request's body as long."""
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +176,30 @@ def test_long_running_services_are_watched_and_restarted(services: dict[str, Any
             assert service["healthcheck"] == {"disable": True}
             assert service["restart"].startswith("on-failure:")
         else:
-            assert service["healthcheck"]["test"], name
             assert service["restart"] == "unless-stopped"
+            watched = {"disable": True} if name in PORTLESS else service["healthcheck"]
+            assert service["healthcheck"] == watched, name
+            assert ("test" in watched) != (name in PORTLESS), name
+
+
+def test_there_is_time_to_end_well(services: dict[str, Any], secrets: Path) -> None:
+    """What Docker waits before it kills is more than draining and the longest call that is under way then."""
+    for name in ("bridge", "api"):
+        settings = load_settings({"QBD_DRAIN_S": services[name]["environment"]["QBD_DRAIN_S"]})
+        assert settings.drain_s == DRAIN_S
+        assert seconds(services[name]["stop_grace_period"]) > settings.drain_s + LONGEST_CALL_S
+    assert seconds(services["worker"]["stop_grace_period"]) > STOP_GRACE.total_seconds()
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+def test_old_things_are_pruned_every_day(services: dict[str, Any]) -> None:
+    prune = services["prune"]
+    assert prune["command"] == ["prune", "--daily"]
+    assert load_settings({"QBD_RETENTION_DAYS": prune["environment"]["QBD_RETENTION_DAYS"]}).retention_days == KEPT_DAYS
+    assert prune["deploy"].get("replicas", 1) == 1
 
 
 def test_the_order_of_starts(services: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -131,6 +132,7 @@ async def _run(command: list[str], stack: Stack, folder: Path) -> str:
     return out.decode()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_the_curl_calls(stack: Stack, tmp_path: Path) -> None:
     """In the order of the page: connect, map, export, look, retry, webhook, start by Temporal; both invoices arrive."""
     script = "set -euo pipefail\n" + "\n".join(blocks("bash"))

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from granian.constants import Interfaces
 
+from qbwc_bridge.server import _Draining
 from tests.soap.server_process import ROOT, Server, envelope, free_port
 
 SLOW = envelope("<clientVersion><strVersion>wait</strVersion></clientVersion>")
@@ -38,16 +40,52 @@ def draining(tmp_path: Path) -> Server:
     return Server(free_port(), tmp_path / "calls.jsonl", tmp_path / "log.txt")
 
 
-def test_a_bridge_that_is_told_to_end_finishes_what_it_has(draining: Server, tmp_path: Path) -> None:
-    """Not ready, yet serving; after that closed to new calls, and the one under way gets its answer."""
+@pytest.mark.timeout(20)
+def test_a_second_signal_waits_for_nothing() -> None:
+    """It may interrupt the main thread while that holds the lock of granian's event: waiting for it would never end."""
+    server = _Draining("tests.soap.fake_service:app", interface=Interfaces.WSGI)
+    server.is_draining = True
+    with server.main_loop_interrupt._cond:
+        server.signal_handler_interrupt()
+    assert server.is_hurried
+
+
+def serving(draining: Server, go: Path, *, drain_s: int) -> subprocess.Popen[bytes]:
     script = (
         "from qbwc_bridge.server import serve\n"
-        f"raise SystemExit(serve('tests.soap.fake_service:app', '127.0.0.1', {draining.port}, drain_s=15))"
+        f"raise SystemExit(serve('tests.soap.fake_service:app', '127.0.0.1', {draining.port}, drain_s={drain_s}))"
     )
-    go = tmp_path / "go"
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "FAKE_NOTEBOOK": str(draining.notebook), "FAKE_WAIT": str(go)}
+    command = [sys.executable, "-c", script]
     with draining.log.open("ab") as sink:
-        process = subprocess.Popen([sys.executable, "-c", script], env=environ, stdout=sink, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, env=environ, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def test_a_signal_to_all_its_processes_ends_a_bridge_well(draining: Server, tmp_path: Path) -> None:
+    """A terminal, and systemd as it is by itself, ask the serving process too: nothing is left to drain for."""
+    go = tmp_path / "go"
+    process = serving(draining, go, drain_s=600)
+    answers: list[int] = []
+    call = threading.Thread(target=lambda: answers.append(draining.post(SLOW).status))
+    try:
+        wait_for(lambda: is_open(draining), draining.log.read_text())
+        call.start()
+        wait_for(lambda: ["client_version", "wait"] in draining.calls(), "the slow call has begun")
+        os.killpg(process.pid, signal.SIGTERM)
+        go.touch()
+        assert process.wait(30) == 0
+        call.join(20)
+        assert answers == [200]
+    finally:
+        go.touch()
+        process.kill()
+        process.wait(20)
+
+
+def test_a_bridge_that_is_told_to_end_finishes_what_it_has(draining: Server, tmp_path: Path) -> None:
+    """Not ready, yet serving; after that closed to new calls, and the one under way gets its answer."""
+    go = tmp_path / "go"
+    process = serving(draining, go, drain_s=15)
     answers: list[int] = []
     call = threading.Thread(target=lambda: answers.append(draining.post(SLOW).status))
     try:

@@ -187,7 +187,7 @@ def test_keys_of_before_may_do_everything(database: Database) -> None:
 
     with database.transaction() as session:
         session.execute(
-            text("insert into api_keys (id, name, key_hash, created_at) values ('k', 'k', 'h', :now)"), {"now": NOW}
+            text("insert into api_keys (id, name, key_hash, created_at) values ('k', 'k', 'h', '2026-11-01 00:00:00')")
         )
     with database.transaction() as session:
         key = companies.api_key(session, "h", now=NOW)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from store import (
     companies,
+    connection_watch,
     documents,
     exports,
     figures,
@@ -52,6 +53,8 @@ def _search(text: str, **fields: object) -> Question:
 
 
 IN_ORDER: dict[str, tuple[str, Question]] = {
+    "connections that are back": ("ix_companies_silent", lambda s: s.execute(connection_watch.called_again(20)).all()),
+    "connections to look at": ("ix_companies_look", lambda s: s.execute(connection_watch.due_by(NOW, 20)).all()),
     "the next batch": ("ix_requests_queue", lambda s: queue.next_requests(s, "c1", now=NOW, limit=20)),
     "the head of the queue": ("ix_requests_queue", lambda s: queue.oldest_waiting_at(s, "c1")),
     "the set that may be released": ("ix_message_sets_history", lambda s: queue.last_settled_write_set(s, "c1")),
