@@ -8,19 +8,21 @@ for clients in other languages. Ids, type names, signal names and search attribu
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     ActivitySerializationContext,
+    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
+    EncodingPayloadConverter,
     PayloadCodec,
     SerializationContext,
     WithSerializationContext,
@@ -100,6 +102,21 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             ) from None
 
 
+class KeptConverters(CompositePayloadConverter):
+    """Converts as `PydanticPayloadConverter` does, and keeps what it has learnt of the types.
+
+    The SDK makes a new one for each step of a workflow, and a new one of pydantic's begins with an empty cache.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(*_converters())
+
+
+@cache
+def _converters() -> tuple[EncodingPayloadConverter, ...]:
+    return tuple(PydanticPayloadConverter().converters.values())
+
+
 def data_converter(keys: KeyRing) -> DataConverter:
     """Give what every client, worker and replayer of ours converts with.
 
@@ -108,9 +125,9 @@ def data_converter(keys: KeyRing) -> DataConverter:
     """
     codec = EncryptionCodec(keys)
     if keys.current is None:
-        return dataclasses.replace(pydantic_data_converter, payload_codec=codec)
-    return dataclasses.replace(
-        pydantic_data_converter,
+        return DataConverter(payload_converter_class=KeptConverters, payload_codec=codec)
+    return DataConverter(
+        payload_converter_class=KeptConverters,
         payload_codec=codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store import figures
@@ -37,8 +37,7 @@ def company_standings(session: Session, *, only: str | None = None) -> list[Comp
         Company.id,
         Company.name,
         Company.paused,
-        # A problem that was mended stands there as the null of JSON, not of SQL.
-        (func.coalesce(cast(Company.problem, Text), "null") != "null").label("has_problem"),
+        figures.has_problem().label("has_problem"),
         Company.last_seen_at,
         Company.run_every_minutes,
     )

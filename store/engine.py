@@ -28,6 +28,9 @@ LOCK_WAIT_S = 10
 _AFTER_COMMIT = "after_commit"
 UNHURRIED = "qbd_unhurried"
 """The option of a connection whose transaction does not wait for the disk, and the note of what was set last."""
+_USUAL = "qbd_usual"
+SQLITE_NORMAL = 1
+"""Written without waiting: what a power cut may take back. Full is 2."""
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
 
@@ -259,7 +262,10 @@ def _prepare_sqlite(engine: Engine) -> None:
     def on_begin(connection: Any) -> None:
         unhurried = connection.get_execution_options().get(UNHURRIED, False)
         if unhurried != connection.info.get(UNHURRIED, False):  # it cannot be set inside a transaction
-            connection.exec_driver_sql(f"pragma synchronous = {'normal' if unhurried else 'full'}")
+            usual = connection.info.get(_USUAL)
+            if usual is None:
+                usual = connection.info[_USUAL] = connection.exec_driver_sql("pragma synchronous").scalar_one()
+            connection.exec_driver_sql(f"pragma synchronous = {min(usual, SQLITE_NORMAL) if unhurried else usual}")
             connection.info[UNHURRIED] = unhurried
         # Two deferred transactions that both turn into writers would end one of them with "database is locked".
         connection.exec_driver_sql("begin immediate")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from store import webhooks
@@ -132,11 +132,15 @@ def failed_by_code(session: Session, company_id: str, *, limit: int) -> list[tup
     return [(found or "", owner or "", count) for found, owner, count in session.execute(query)]
 
 
+def has_problem() -> ColumnElement[bool]:
+    """Say of a company that it has a problem: one that was mended stands there as JSON's null, not as SQL's."""
+    return func.coalesce(cast(Company.problem, Text), "null") != "null"
+
+
 def connections(session: Session, now: datetime) -> Connections:
     """Count companies by how their Web Connector fares; in the order of the API's `connection.state`."""
     counts = dict.fromkeys(("connected", "stale", "never_seen", "refused", "paused"), 0)
-    refused = case((Company.problem.is_(None), 0), else_=1)
-    rows = session.execute(select(Company.paused, refused, Company.last_seen_at, Company.run_every_minutes))
+    rows = session.execute(select(Company.paused, has_problem(), Company.last_seen_at, Company.run_every_minutes))
     for paused, is_refused, seen_at, minutes in rows:
         if paused:
             counts["paused"] += 1

@@ -63,6 +63,19 @@ def test_what_a_session_writes_waits_for_the_disk(quick_database: Database, tmp_
     database.close()
 
 
+@pytest.mark.both_databases
+def test_a_transaction_that_does_not_wait_leaves_the_next_one_waiting(database: Database, tmp_path: Path) -> None:
+    """They take turns on one connection; what was set for one must not stay for the other."""
+    if database.is_sqlite:  # the one of the tests never waits
+        database = Database(f"sqlite:///{tmp_path / 'durable.sqlite'}")
+    asked, waits, not_ = (
+        ("pragma synchronous", 2, 1) if database.is_sqlite else ("show synchronous_commit", "on", "off")
+    )
+    for expected in (waits, not_, waits, not_, not_, waits):
+        with database.transaction(waits=expected == waits) as session:
+            assert session.connection().exec_driver_sql(asked).scalar_one() == expected
+
+
 def test_the_next_set_of_a_longer_queue_reads_no_more(here: Place) -> None:
     """One hundred waiting requests or three thousand."""
     [read, _] = queue_length.next_set(here, lengths=(100, 3000), rounds=1)

@@ -35,10 +35,10 @@ def check(world: World) -> None:
         _check_ledger(world, desk, [request for request in requests if request.company_id == desk.id])
         unresolved = [s.id for s in sets if (s.company_id, s.kind, s.state) == (desk.id, "write", states.SENT)]
         assert len(unresolved) <= 1, f"two sets of {desk.id} are unresolved: {unresolved}"
-    states = {message_set.id: message_set.state for message_set in sets}
+    state_of = {message_set.id: message_set.state for message_set in sets}
     for request in requests:
         if request.state == states.IN_FLIGHT:
-            assert states[request.message_set_id or ""] == states.SENT, f"{request.id} waits for an answered set"
+            assert state_of[request.message_set_id or ""] == states.SENT, f"{request.id} waits for an answered set"
         if request.state == states.WAITING:
             assert request.message_set_id is None, f"{request.id} waits and is in a set"
     ends = Counter(s.payload["request_id"] for s in signals if s.payload.get("key") == "end")
