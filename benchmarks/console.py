@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -239,6 +241,8 @@ def main() -> None:
     parser.add_argument("--database", choices=[SQLITE, POSTGRESQL], default=SQLITE)
     parser.add_argument("--browser", action="store_true")
     options = parser.parse_args()
+    # A run that is told to stop ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as folder, place(options.database, Path(folder)) as here:
         database = here.new_database()
         a_large_company(database, options.customers, options.documents)
