@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
 
@@ -276,6 +277,7 @@ def _save_quietly(world: World) -> None:
         row.mapping = {**row.mapping, "terms": {"Net 30": TERMS}}
 
 
+@pytest.mark.long
 async def test_a_thousand_waiting_exports_do_not_hold_the_answer(world: World, retry: AutoRetry) -> None:
     """The answer comes before they are started, with their number; in the end all are."""
     await _connected(world)

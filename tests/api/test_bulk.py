@@ -73,6 +73,7 @@ async def test_each_document_has_its_result_in_order(world: World) -> None:
     assert [item["status"] for item in again["items"]] == [200, 409]
 
 
+@pytest.mark.long
 async def test_five_hundred_at_most(world: World) -> None:
     """500 documents make 500 exports; 501 and none are refused as a whole."""
     await world.connect()
@@ -158,6 +159,7 @@ async def test_a_choice_must_be_clear(world: World, call: str, body: dict[str, A
     assert (await world.http.post(f"{BASE}/{call}", json=both)).status_code == 422
 
 
+@pytest.mark.long
 async def test_a_filter_over_many_goes_on_with_its_cursor(world: World) -> None:
     """More than one call's worth: the cursor leads through all of them, once each, also when they fail again."""
     await world.connect()

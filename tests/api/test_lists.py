@@ -80,6 +80,7 @@ async def test_pages_hold_every_entry_once(world: World) -> None:
     assert len(seen) == len([n for n in range(57) if "1" in f"{n % 7} {n}"])
 
 
+@pytest.mark.long
 async def test_fifty_thousand_entries_are_searched_in_time(world: World) -> None:
     """Each kind of search takes less than 200 ms of the processor, whatever else it has to do."""
     await world.connect()

@@ -11,6 +11,7 @@ from benchmarks.list_sync import measure
 PAGE = 50
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_list_and_calls_grow_in_step(tmp_path: Path) -> None:
     """Four times the customers: the same peak, four times the pages."""
     measure(50, tmp_path, page=PAGE)  # fills the caches

@@ -152,6 +152,7 @@ WORDS = (
 )
 
 
+@pytest.mark.long
 def test_two_hundred_names_against_fifty_thousand_customers() -> None:
     """Misspelt, reordered, abbreviated: nearly all are found, in seconds."""
     chance = random.Random(7)
