@@ -21,6 +21,10 @@ from tms_api.work import AGES, Status, WorkQuery, work_list
 
 Message = tuple[str, str]
 Filter = Annotated[str, Query(max_length=100)]
+Chosen = Annotated[list[str] | None, Form(max_length=BULK_MAX)]
+"""What is ticked in the list."""
+Back = Annotated[str, Form(max_length=1000)]
+"""The filters that the list had, to show the same one again."""
 STATUSES: dict[str, str] = {
     "NotExported": "Not exported",
     "Pending": "Pending",
@@ -57,11 +61,7 @@ def show_documents(
 
 @router.post("/c/{company}/documents/export", **acts_as("POST", "/exports/bulk"))
 async def export_many(
-    company: str,
-    services: Services,
-    request: Request,
-    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
-    back: Annotated[str, Form(max_length=1000)] = "",
+    company: str, services: Services, request: Request, chosen: Chosen = None, back: Back = ""
 ) -> Response:
     """Export what was selected to QuickBooks Desktop."""
     return await _do(request, services, company, chosen, back, "export")
@@ -69,11 +69,7 @@ async def export_many(
 
 @router.post("/c/{company}/documents/retry", **acts_as("POST", "/exports/retry"))
 async def retry_many(
-    company: str,
-    services: Services,
-    request: Request,
-    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
-    back: Annotated[str, Form(max_length=1000)] = "",
+    company: str, services: Services, request: Request, chosen: Chosen = None, back: Back = ""
 ) -> Response:
     """Try what failed again."""
     return await _do(request, services, company, chosen, back, "retry")
@@ -81,11 +77,7 @@ async def retry_many(
 
 @router.post("/c/{company}/documents/cancel", **acts_as("POST", "/exports/cancel"))
 async def cancel_many(
-    company: str,
-    services: Services,
-    request: Request,
-    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
-    back: Annotated[str, Form(max_length=1000)] = "",
+    company: str, services: Services, request: Request, chosen: Chosen = None, back: Back = ""
 ) -> Response:
     """Take back what was not sent yet."""
     return await _do(request, services, company, chosen, back, "cancel")
@@ -93,11 +85,7 @@ async def cancel_many(
 
 @router.post("/c/{company}/documents/done", **acts_as("POST", "/exports/{kind}/{document_id}/confirm"))
 async def mark_done(
-    company: str,
-    services: Services,
-    request: Request,
-    chosen: Annotated[list[str] | None, Form(max_length=BULK_MAX)] = None,
-    back: Annotated[str, Form(max_length=1000)] = "",
+    company: str, services: Services, request: Request, chosen: Chosen = None, back: Back = ""
 ) -> Response:
     """Take a person's word that what was selected is in QuickBooks already."""
     return await _do(request, services, company, chosen, back, "done")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 
 from activities.exports import ExportActivities
 from activities.syncs import SyncActivities
@@ -55,11 +55,15 @@ def build_worker(
     database: Database,
     *,
     task_queue: str = TASK_QUEUE,
+    runner: WorkflowRunner | None = None,
     clock: Callable[[], datetime] = now,
     metrics: WorkerMetrics | None = None,
     tracing: Tracing | None = None,
 ) -> Worker:
-    """Wire the worker. A workflow file that imports what it should not is refused here (temporal.md 3)."""
+    """Wire the worker. A workflow file that imports what it should not is refused here (temporal.md 3).
+
+    `runner` takes the place of `CheckedRunner`: the tests run workflows in the sandbox.
+    """
     activities = ExportActivities(database, clock=clock, new_id=new_id, metrics=metrics, tracing=tracing)
     return Worker(
         client,
@@ -74,7 +78,7 @@ def build_worker(
         activity_executor=ThreadPoolExecutor(ACTIVITY_THREADS),
         max_concurrent_local_activities=ACTIVITY_THREADS,
         max_concurrent_activities=ACTIVITY_THREADS,
-        workflow_runner=CheckedRunner(),
+        workflow_runner=runner or CheckedRunner(),
         graceful_shutdown_timeout=STOP_GRACE,
     )
 
@@ -86,6 +90,7 @@ def build_webhook_worker(
     allow_private: bool,
     secret_box: SecretBox = NO_KEYS,
     task_queue: str = webhook_contracts.TASK_QUEUE,
+    runner: WorkflowRunner | None = None,
     metrics: WorkerMetrics | None = None,
 ) -> Worker:
     """Wire the worker of webhook messages; it has a queue and slots of its own, so exports never wait for receivers."""
@@ -98,7 +103,7 @@ def build_webhook_worker(
         workflows=[WebhookDelivery],
         activities=[activities.deliver, activities.give_up],
         max_concurrent_activities=WEBHOOKS_AT_ONCE,
-        workflow_runner=CheckedRunner(),
+        workflow_runner=runner or CheckedRunner(),
         graceful_shutdown_timeout=STOP_GRACE,
     )
 

@@ -13,7 +13,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy, _Definition
 
 
 class CheckedRunner(UnsandboxedWorkflowRunner):
-    """Refuses a workflow whose file imports what it should not, with a RuntimeError; runs the others without guard."""
+    """Refuses a workflow whose file imports what it should not, as the sandbox does; runs the others without guard."""
 
     def prepare_workflow(self, defn: _Definition) -> None:
         """Load the workflow once in the sandbox."""

@@ -19,11 +19,13 @@ HOST_MAX = 100
 WRONG_FILE = "wrong_company_file"
 TAKEN = "company_file_taken"
 WRONG_STEP = (
-    "Open the right company file. If the books really moved to another file, ask TMS.ai to bind the connection anew."
+    "Open the right company file. If the books really moved to another file, say so on this connection's page under "
+    "“Another company file”, or ask TMS.ai to."
 )
 TAKEN_STEP = (
     "Remove this connection from the Web Connector, open the right company file and add the .qwc file again. "
-    "If both connections are meant for the same books, ask TMS.ai to bind the connection anew."
+    "If both connections are meant for the same books, say so on this connection's page under “Another company file”, "
+    "or ask TMS.ai to."
 )
 
 

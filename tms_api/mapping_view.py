@@ -116,18 +116,7 @@ def mapping_page(
         # Only for what is shown: thousands that are not linked yet would take seconds.
         here = [one for one in missing if one.section == section and one.key in shown]
         suggested: _Suggested = {(one.key, one.side): one for one in _suggested(session, company, here, documents)}
-        rows = [
-            Row(
-                section=section,
-                key=key,
-                name=names.get((section, key), key),
-                uses=uses[section, key],
-                cells=[
-                    _cell(place, key, stored.get(place.key or key), suggested, known) for place in _places(section, key)
-                ],
-            )
-            for key in shown
-        ]
+        rows = [_row(section, key, uses, names, stored, suggested, known) for key in shown]
         return MappingPage(
             section=section,
             rows=rows,
@@ -151,15 +140,25 @@ def row_of(services: ApiServices, company_id: str, section: str, key: str) -> Ro
         uses, names = _uses(documents)
         known = StoreLists(session, company_id)
         stored = company.mapping.get(section, {})
-        return Row(
-            section=section,
-            key=key,
-            name=names.get((section, key), key),
-            uses=uses[section, key],
-            cells=[
-                _cell(place, key, stored.get(place.key or key), suggested, known) for place in _places(section, key)
-            ],
-        )
+        return _row(section, key, uses, names, stored, suggested, known)
+
+
+def _row(
+    section: str,
+    key: str,
+    uses: Counter[tuple[str, str]],
+    names: Mapping[tuple[str, str], str],
+    stored: Mapping[str, Any],
+    suggested: _Suggested,
+    known: StoreLists,
+) -> Row:
+    return Row(
+        section=section,
+        key=key,
+        name=names.get((section, key), key),
+        uses=uses[section, key],
+        cells=[_cell(place, key, stored.get(place.key or key), suggested, known) for place in _places(section, key)],
+    )
 
 
 def missing_counts(session: Session, company: Company) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -19,17 +19,9 @@ Event = Literal[
     "connection.recovered",
 ]
 Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-Events = Annotated[list[Event], Field(min_length=1, max_length=7)]
+Events = Annotated[list[Event], Field(min_length=1, max_length=len(get_args(Event)))]
 Description = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
-ALL_EVENTS: tuple[Event, ...] = (
-    "export.sent",
-    "export.successful",
-    "export.failed",
-    "export.cancelled",
-    "connection.problem",
-    "connection.stale",
-    "connection.recovered",
-)
+ALL_EVENTS: tuple[Event, ...] = get_args(Event)
 EXAMPLE_URL = "https://tms.example.com/hooks/quickbooks"
 EXAMPLE_PAYLOAD: dict[str, Any] = {
     "type": "export.successful",

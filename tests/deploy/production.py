@@ -110,22 +110,15 @@ class Production:
 
     def job(self, service: str) -> str:
         """Run a job to its end and give what it says."""
-        done = subprocess.run(
-            self.command(service),
-            env=self.environment(service),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return self._run(self.command(service), service)
 
     def qbd(self, *arguments: str, service: str = "api") -> str:
         """Run a command as `docker compose exec SERVICE python -m ops ...` would."""
+        return self._run([sys.executable, "-P", "-m", "ops", *arguments], service)
+
+    def _run(self, command: list[str], service: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "ops", *arguments],
+            command,
             env=self.environment(service),
             cwd=self.folder,
             capture_output=True,

@@ -26,6 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.exports import ExportActivities
+from ops.workflow_runner import strict_sandbox
 from store import exports, queue, states
 from store.engine import Database
 from tests.support import stores
@@ -133,6 +134,7 @@ async def exporting(temporal: WorkflowEnvironment, database: Database) -> AsyncI
         workflows=[QuickBooksExport],
         activities=[activities.prepare_export, activities.record_state, activities.cancel_request],
         activity_executor=ThreadPoolExecutor(8),
+        workflow_runner=strict_sandbox(),
     ):
         yield Exporting(temporal, database, task_queue)
 

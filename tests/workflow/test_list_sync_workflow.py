@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.syncs import SyncActivities
+from ops.workflow_runner import strict_sandbox
 from qbwc_bridge.relay import Relay
 from simulator.sample_company import freight_company
 from store import list_syncs
@@ -71,6 +72,7 @@ def _worker(temporal: WorkflowEnvironment, database: Database, queue: str) -> Wo
         workflows=[QuickBooksListSync],
         activities=[SyncActivities(database).sync_status],
         activity_executor=ThreadPoolExecutor(2),
+        workflow_runner=strict_sandbox(),
     )
 
 

@@ -26,6 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.exports import ExportActivities
 from activities.webhook_starter import WebhookStarter
 from ops.worker_process import build_webhook_worker, build_worker, now
+from ops.workflow_runner import strict_sandbox
 from store import states, webhooks
 from store.engine import Database
 from store.webhook_tables import Webhook, WebhookDelivery
@@ -103,7 +104,9 @@ class Hooking:
 async def hooking(temporal: WorkflowEnvironment, database: Database) -> AsyncIterator[Hooking]:
     """A worker of webhook messages over this test's database."""
     task_queue = f"test-{uuid.uuid4().hex}"
-    async with build_webhook_worker(temporal.client, database, allow_private=True, task_queue=task_queue):
+    async with build_webhook_worker(
+        temporal.client, database, allow_private=True, task_queue=task_queue, runner=strict_sandbox()
+    ):
         yield Hooking(temporal.client, database, task_queue)
 
 
