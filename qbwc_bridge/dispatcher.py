@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -26,12 +27,10 @@ from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets, sign_ins, states, webhooks
-from store.companies import (
-    record_incident_once,
-    signs_in,
-)
+from store.companies import company, record_incident_once, signs_in
 from store.engine import Database
-from store.polls import Polls
+from store.changes import write_changes
+from store.polls import Glance, Polls
 from store.quiet_hours import quiet_until
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -90,48 +89,63 @@ class Dispatcher:
     def authenticate(self, username: str, password: str, address: str = "", version: str = "") -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
         now = self._clock()
-        if self._has_nothing_to_do(username, password, address, version, now):
-            return ["", "none"]
+        with self._database.glance() as connection:
+            seen = self._polls.look(connection, username, address=address, now=now)
+            is_right = signs_in(seen, password, now=now)  # also for nobody, who shall not be told by the time it takes
+            if seen is not None and is_right and not seen.is_held and not self._needs_hold(seen, now):
+                self._note_seen(connection, seen.company_id, address, version, now)
+                self._observe.had_nothing(seen.company_id)
+                return ["", "none"]
+        if seen is None or not is_right or seen.is_held:
+            return self._refuse(username, password, address, now)
         # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
         # Each set that leaves is waited for, and its session with it.
+        with self._database.transaction("authenticate", waits=False) as session:
+            # The note holds the company, as `lock_company` does: what is read after it stays true.
+            self._note_seen(session.connection(), seen.company_id, address, version, now)
+            seen = self._polls.look(session.connection(), username, address=address, now=now)
+            if seen is None or seen.is_held or not signs_in(seen, password, now=now):
+                return ["", "busy"]  # changed in this moment: the next call finds out
+            return self._begin(session, seen, now)
+
+    def _begin(self, session: Session, seen: Glance, now: datetime) -> list[str]:
+        """Answer a good sign-in; the caller holds the company."""
+        company_id = seen.company_id
+        if _is_about_passwords(seen.problem):
+            owner = company(session, company_id)
+            if owner is not None:
+                owner.problem = None
+        if not self._has_work(seen, now):
+            self._observe.signed_in(session, "none", company_id=company_id)
+            return ["", "none"]
+        if seen.is_unresolved and self._is_being_worked_on(session, company_id, now):
+            self._observe.signed_in(session, "busy", company_id=company_id)
+            return ["", "busy"]
+        for other in queue.open_sessions(session, company_id) if seen.has_open_session else ():
+            other.state = "superseded"
+            other.last_error = "A newer session of this company took over."
+            self._observe.moved(session, other, "open")
+        ticket = self._new_ticket()
+        self._observe.signed_in(session, "session", company_id=company_id, ticket_hash=secrets.fingerprint(ticket))
+        queue.open_session(session, secrets.fingerprint(ticket), company_id, now=now)
+        return [ticket, seen.company_file]
+
+    def _refuse(self, username: str, password: str, address: str, now: datetime) -> list[str]:
+        """Count a wrong password, and hold off who guesses."""
         with self._database.transaction("authenticate", waits=False) as session:
             signing_in = sign_ins.look_up(session, username, address=address, now=now)
             owner = signing_in.company
             company_id = owner.id if owner is not None else None
-            if signing_in.is_held:
+            if signing_in.is_held or signs_in(owner, password, now=now):
                 # The same for a right password and a wrong one: a guesser learns nothing, and an owner is not told
-                # that the password is wrong.
+                # that the password is wrong. (Right it is, too, when it was changed in this moment.)
                 log.info("sign-in held", known_user=owner is not None)
                 self._observe.signed_in(session, "held", company_id=company_id)
                 return ["", "busy"]
-            if not signs_in(owner, password, now=now) or owner is None:
-                log.info("sign-in refused", known_user=owner is not None)
-                wrong_passwords.note(session, owner, address=address, now=now)
-                self._observe.signed_in(session, "refused", company_id=company_id)
-                return ["", "nvu"]
-            self._note_seen(session.connection(), owner.id, address, version, now)
-            if owner.problem is not None and owner.problem.get("code") in wrong_passwords.CODES:
-                owner.problem = None
-            is_left_alone = owner.paused or quiet_until(owner.quiet_hours, now) is not None
-            with session.no_autoflush:  # nothing read here depends on what is not written yet
-                standing = queue.standing(session, owner.id, now=now)
-                has_work = standing.has_work or self._lists.is_due(session, owner)
-                is_busy = standing.is_unresolved and self._is_being_worked_on(session, owner, now)
-                others = queue.open_sessions(session, owner.id) if standing.has_open_session else ()
-            if is_left_alone or not has_work:
-                self._observe.signed_in(session, "none", company_id=owner.id)
-                return ["", "none"]
-            if is_busy:
-                self._observe.signed_in(session, "busy", company_id=owner.id)
-                return ["", "busy"]
-            for other in others:
-                other.state = "superseded"
-                other.last_error = "A newer session of this company took over."
-                self._observe.moved(session, other, "open")
-            ticket = self._new_ticket()
-            self._observe.signed_in(session, "session", company_id=owner.id, ticket_hash=secrets.fingerprint(ticket))
-            queue.open_session(session, secrets.fingerprint(ticket), owner.id, now=now)
-            return [ticket, owner.company_file]
+            log.info("sign-in refused", known_user=owner is not None)
+            wrong_passwords.note(session, owner, address=address, now=now)
+            self._observe.signed_in(session, "refused", company_id=company_id)
+            return ["", "nvu"]
 
     def send_request_xml(
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str
@@ -218,6 +232,10 @@ class Dispatcher:
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
+        with self._database.glance() as connection:
+            over = queue.last_word(connection, secrets.fingerprint(ticket))
+        if over is not None:  # it ended with its last answer, and nothing is left to write
+            return _last_word(over)
         with self._called("closeConnection", ticket, waits=False) as (_session, found):
             if found is None:
                 return "OK"
@@ -225,10 +243,7 @@ class Dispatcher:
             wc.last_call_at = self._clock()
             if wc.state == "open":
                 wc.state = "finished"
-            if wc.last_error:
-                return " ".join(wc.last_error.split())
-            attention = f", {wc.failed} need attention" if wc.failed else ""
-            return f"{wc.done} exported{attention}"
+            return _last_word(queue.LastWord(wc.last_error, wc.done, wc.failed))
 
     def interactive_url(self, ticket: str, session_id: str) -> str:
         """Interactive mode is not offered."""
@@ -261,31 +276,26 @@ class Dispatcher:
                 yield session, found
             self._observe.moved(session, wc, before)
 
-    def _has_nothing_to_do(self, username: str, password: str, address: str, version: str, now: datetime) -> bool:
-        """Say whether the right password came and nothing else is to be done than to note it: most calls end here."""
-        with self._database.glance() as connection:
-            seen = self._polls.look(connection, username, address=address, now=now)
-            is_right = signs_in(seen, password, now=now)  # also for nobody, who shall not be told by the time it takes
-            if seen is None or seen.is_held or not is_right:
-                return False
-            if seen.problem is not None and seen.problem.get("code") in wrong_passwords.CODES:
-                return False
-            has_work = seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
-            if has_work and not seen.paused and quiet_until(seen.quiet_hours, now) is None:
-                return False
-            self._note_seen(connection, seen.company_id, address, version, now)
-        self._observe.had_nothing(seen.company_id)
-        return True
+            write_changes(session)
+
+    def _needs_hold(self, seen: Glance, now: datetime) -> bool:
+        """Say whether more is to be written of a good sign-in than that it was seen: most calls need no more."""
+        return _is_about_passwords(seen.problem) or self._has_work(seen, now)
+
+    def _has_work(self, seen: Glance, now: datetime) -> bool:
+        if seen.paused or quiet_until(seen.quiet_hours, now) is not None:
+            return False
+        return seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
 
     def _note_seen(self, connection: Connection, company_id: str, address: str, version: str, now: datetime) -> None:
         self._polls.note_seen(connection, company_id, address=address, version=version[:VERSION_MAX], now=now)
 
-    def _is_being_worked_on(self, session: Session, owner: Company, now: datetime) -> bool:
+    def _is_being_worked_on(self, session: Session, company_id: str, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.
 
         Looking for its transactions now could miss those that are about to be written.
         """
-        unresolved = queue.unresolved_write_set(session, owner.id)
+        unresolved = queue.unresolved_write_set(session, company_id)
         if unresolved is None or now - unresolved.sent_at >= timedelta(seconds=self._limits.settle_s):
             return False
         holder = session.get(WebConnectorSession, unresolved.ticket_hash)
@@ -440,6 +450,18 @@ class Dispatcher:
         if result == machine.DONE:
             wc.state = "finished"
         return result
+
+
+def _is_about_passwords(problem: dict[str, Any] | None) -> bool:
+    """Say whether a connection's problem ends with a good sign-in."""
+    return problem is not None and problem.get("code") in wrong_passwords.CODES
+
+
+def _last_word(over: queue.LastWord) -> str:
+    if over.last_error:
+        return " ".join(over.last_error.split())
+    attention = f", {over.failed} need attention" if over.failed else ""
+    return f"{over.done} exported{attention}"
 
 
 def _is_held(owner: Company, now: datetime) -> bool:

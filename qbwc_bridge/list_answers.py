@@ -59,14 +59,11 @@ class ListSyncs:
         self._lower_version = lower_version
 
     def is_due(self, session: Session, owner: Company) -> bool:
-        """Say whether the lists alone are worth a session; one row is read."""
-        sync = list_syncs.company_sync(session, owner.id)
+        """Say whether the lists alone are worth a session; one row is read, as it is written."""
+        state, last_sync_at, retry_at = list_syncs.standing(session, owner.id)
+        now, limits = self._clock(), self._limits
         return not owner.paused and list_sync.is_due(
-            state=sync.state if sync else None,
-            last_sync_at=sync.last_sync_at if sync else None,
-            retry_at=sync.retry_at if sync else None,
-            now=self._clock(),
-            limits=self._limits,
+            state=state, last_sync_at=last_sync_at, retry_at=retry_at, now=now, limits=limits
         )
 
     def is_due_by(self, seen: Glance) -> bool:

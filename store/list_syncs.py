@@ -19,13 +19,20 @@ FAILED = "failed"
 
 def company_sync(session: Session, company_id: str) -> CompanySync | None:
     """Find the newest sync of a company; None before the first one."""
-    return session.scalar(_company_sync(), {"company": company_id})
+    return session.scalar(select(CompanySync).where(CompanySync.company_id == company_id))
+
+
+def standing(session: Session, company_id: str) -> tuple[str | None, datetime | None, datetime | None]:
+    """Give state, end of the last and time of the next try of a company's sync, as they are written; None before."""
+    row = session.connection().execute(_standing(), {"company": company_id}).one_or_none()
+    return (row[0], row[1], row[2]) if row is not None else (None, None, None)
 
 
 @cache
-def _company_sync() -> Select[CompanySync]:
+def _standing() -> Select[str, datetime | None, datetime | None]:
     """Built once: every session asks it."""
-    return select(CompanySync).where(CompanySync.company_id == bindparam("company"))
+    query = select(CompanySync.state, CompanySync.last_sync_at, CompanySync.retry_at)
+    return query.where(CompanySync.company_id == bindparam("company"))
 
 
 def list_syncs(session: Session, company_id: str) -> Sequence[ListSync]:

@@ -1,7 +1,8 @@
-"""The look that most calls of a Web Connector end with: who signs in, and is there anything to do?
+"""The look at whoever signs in: who is it, and is there anything to do?
 
-A thousand companies that poll find nothing to do nearly each time. So this is one statement without a transaction,
-whose answer is as good as that of a transaction a moment earlier; what it finds to do is done by the ordinary way.
+A thousand companies that poll find nothing to do nearly each time, so it is one statement. Without a transaction its
+answer is as good as that of one a moment earlier; where there is something to do, it is asked again by who holds the
+company.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, String, bindparam, exists, func, select, upda
 from store.sign_ins import WINDOW, is_held
 from store.states import SENT, WAITING
 from store.sync_tables import CompanySync
-from store.tables import Company, MessageSet, Request, UtcDateTime
+from store.tables import Company, MessageSet, Request, UtcDateTime, WebConnectorSession
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Glance:
     last_sync_at: datetime | None
     retry_at: datetime | None
     quiet_hours: dict[str, Any] | None
+    company_file: str
     is_held: bool
     """Too many wrong passwords came: none is looked at now."""
+    has_open_session: bool
 
 
 class Polls:
@@ -52,6 +55,7 @@ class Polls:
         unresolved = exists().where(
             MessageSet.company_id == Company.id, MessageSet.state == SENT, MessageSet.kind == "write"
         )
+        opened = exists().where(WebConnectorSession.company_id == Company.id, WebConnectorSession.state == "open")
         self._look = (
             select(
                 Company.id,
@@ -66,7 +70,9 @@ class Polls:
                 CompanySync.last_sync_at,
                 CompanySync.retry_at,
                 Company.quiet_hours,
+                Company.company_file,
                 is_held(address, bindparam("failed_since", type_=UtcDateTime())),
+                opened.correlate(Company),
             )
             .outerjoin(CompanySync, CompanySync.company_id == Company.id)
             .where(Company.username == bindparam("username"))

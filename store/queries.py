@@ -16,7 +16,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    exists,
     func,
     insert,
     or_,
@@ -53,15 +52,6 @@ def count_going() -> Select[int]:
     """How many may go, no further than `limit`."""
     some = select(Request.seq).where(*may_go()).limit(bindparam("limit", type_=Integer()))
     return select(func.count()).select_from(some.subquery())
-
-
-@cache
-def standing() -> Select[bool, bool, bool]:
-    """Whether a request may go, a write set is unresolved, and a session is open."""
-    is_open = exists().where(
-        WebConnectorSession.company_id == bindparam("company"), WebConnectorSession.state == "open"
-    )
-    return select(exists().where(*may_go()), exists().where(*is_unresolved()), is_open)
 
 
 def is_unresolved() -> tuple[ColumnElement[bool], ...]:
@@ -136,6 +126,14 @@ def wc_session() -> Select[Company, WebConnectorSession]:
         .with_for_update(key_share=True, of=[Company, WebConnectorSession])
     )
     return query.execution_options(populate_existing=True)
+
+
+@cache
+def last_word() -> Select[str, int, int]:
+    """The columns of `queue.LastWord`."""
+    row = WebConnectorSession
+    query = select(row.last_error, row.done, row.failed)
+    return query.where(row.ticket_hash == bindparam("ticket"), row.state != "open")
 
 
 @cache

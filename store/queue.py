@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import Connection, CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from store import queries
@@ -70,27 +70,6 @@ def count_going(session: Session, company_id: str, *, now: datetime, at_most: in
     """Count the waiting requests that may go at once, no further than `at_most`; as they are written, not pending."""
     values = {"company": company_id, "now": now, "limit": at_most}
     return session.connection().execute(queries.count_going(), values).scalar_one()
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What decides whether a company's Web Connector gets a session."""
-
-    is_waiting: bool
-    """A request waits that may go now."""
-    is_unresolved: bool
-    """A write set left whose answer is not known."""
-    has_open_session: bool
-
-    @property
-    def has_work(self) -> bool:
-        """Say whether a session would have any request to do."""
-        return self.is_waiting or self.is_unresolved
-
-
-def standing(session: Session, company_id: str, *, now: datetime) -> Standing:
-    """Say how a company stands, as it is written; the caller holds it. One statement."""
-    return Standing(*session.connection().execute(queries.standing(), {"company": company_id, "now": now}).one())
 
 
 def count_in_flight(session: Session, company_id: str) -> int:
@@ -196,6 +175,21 @@ def open_session(session: Session, ticket_hash: str, company_id: str, *, now: da
     """Open a session of the Web Connector. It is written at once."""
     values = {"ticket_hash": ticket_hash, "company_id": company_id, "started_at": now, "last_call_at": now}
     session.connection().execute(queries.open_session(), values | {"state": "open"})
+
+
+@dataclass(frozen=True)
+class LastWord:
+    """What a session that is over has to say."""
+
+    last_error: str
+    done: int
+    failed: int
+
+
+def last_word(connection: Connection, ticket_hash: str) -> LastWord | None:
+    """Give what a session says at its end; None while it is open, and for one that is not known."""
+    row = connection.execute(queries.last_word(), {"ticket": ticket_hash}).one_or_none()
+    return LastWord(*row) if row is not None else None
 
 
 def wc_session(session: Session, ticket_hash: str) -> tuple[WebConnectorSession, Company] | None:

@@ -27,6 +27,7 @@ from store.documents import DocumentFilter
 from store.engine import Database
 from store.exports import ExportFilter
 from store.lists import Position
+from store.polls import Polls
 from tests.store.filled import drop, faults_of, fill
 from tests.support import postgres, stores
 
@@ -89,11 +90,12 @@ FOUND: dict[str, tuple[str | None, Question]] = {
     "the company that signs in": (None, lambda s: sign_ins.look_up(s, "u1", address="127.0.0.1", now=NOW)),
     "whether there is work": (
         "ix_requests_queue",
-        lambda s: queue.standing(s, "c1", now=NOW),
+        lambda s: Polls().look(s.connection(), "u1", address="127.0.0.1", now=NOW),
     ),
     "how many may go": ("ix_requests_queue", lambda s: queue.count_going(s, "c1", now=NOW, at_most=100)),
     "what matters to the next set": ("ix_message_sets_ticket_hash", lambda s: queue.sets_so_far(s, "c1", "t9")),
     "the session of a ticket": (None, lambda s: queue.wc_session(s, "t9")),
+    "the last word of a session": (None, lambda s: queue.last_word(s.connection(), "t9")),
     "the unresolved set": (
         "ix_message_sets_history or ix_message_sets_unanswered",
         lambda s: queue.unresolved_write_set(s, "c1"),

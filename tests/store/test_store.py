@@ -13,6 +13,7 @@ from activities.exports import ExportActivities
 from store import exports, outbox, queue, secrets, states
 from store.companies import lock_company
 from store.engine import Database, DatabaseProblemError
+from store.polls import Polls
 from store.tables import Company, Request
 from tests.support import stores
 from workflows.contracts import CancelInput
@@ -110,8 +111,10 @@ def test_the_queue_gives_the_oldest_that_may_go(database: Database) -> None:
         assert [r.id for r in queue.next_requests(session, "acme", now=NOW, limit=1)] == ["B"]
         assert queue.count_waiting(session, "acme") == 3
         assert queue.count_waiting(session, "acme", now=NOW) == 2
-        assert queue.standing(session, "acme", now=NOW).is_waiting
-        assert not queue.standing(session, "acme", now=NOW - timedelta(days=1)).is_waiting
+        for now, is_waiting in ((NOW, True), (NOW - timedelta(days=1), False)):
+            seen = Polls().look(session.connection(), "qbwc-acme", address="127.0.0.1", now=now)
+            assert seen is not None
+            assert seen.is_waiting is is_waiting
 
 
 def test_a_number_is_taken_by_another_document_of_the_company_without_regard_to_case(database: Database) -> None:
