@@ -29,6 +29,7 @@ from ops.temporal_tracing import temporal_interceptors
 from ops.worker_process import new_id, now
 from store.engine import Database, Passing, go_on
 from store.secret_box import SecretBox
+from store.sightings import Sightings
 from telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 NAMESPACE_DEFAULT = "default"
 CONNECT_PATIENCE_S = 60.0
+NOTES_EVERY_S = 1.0
+"""So much later at most it is known that a Web Connector called which found nothing to do."""
 SUPPORT_TEXT = (
     "This page belongs to the connection between your transport software and QuickBooks Desktop.\n"
     "Nothing is exported: check that QuickBooks is open with the right company file, that the Web Connector runs and "
@@ -131,6 +134,7 @@ def bridge_wsgi(
     from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
     from qbwc_bridge import dispatcher as bridge  # noqa: PLC0415
     from qbwc_bridge.observing import CallObserver, Observation  # noqa: PLC0415
+    from qbwc_bridge.periodic import Periodic  # noqa: PLC0415
     from qbwc_bridge.relay import Relay  # noqa: PLC0415
     from qbwc_bridge.session import Limits  # noqa: PLC0415
     from qbwc_bridge.wsgi import build_wsgi  # noqa: PLC0415
@@ -150,9 +154,11 @@ def bridge_wsgi(
     tracing = process_tracing("qbd-bridge")
     metrics = BridgeMetrics(registry)
     observe = Observation(metrics, tracing)
+    gathered = Sightings()
     dispatcher = (dispatcher_type or bridge.Dispatcher)(
-        database, limits=limits, clock=around.clock, new_id=new_id, observe=observe
+        database, limits=limits, clock=around.clock, new_id=new_id, observe=observe, gathered=gathered
     )
+    noting = Periodic("notes", lambda: gathered.write(database), seconds=NOTES_EVERY_S)
     relay = Relay(
         database,
         client_factory(settings, tracing=tracing),
@@ -164,10 +170,12 @@ def bridge_wsgi(
         observe=observe,
     )
     relay.start()
+    noting.start()
     # One process serves, so its registry is the whole truth; two bridges are two targets for Prometheus.
     serve_metrics(settings, "bridge_metrics_port", registry)
     # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
     Finalize(None, relay.stop, exitpriority=1)
+    Finalize(None, noting.stop, exitpriority=1)
     Finalize(None, tracing.stop, exitpriority=0)
     return build_wsgi(
         dispatcher,

@@ -26,12 +26,13 @@ from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult
-from store import outbox, queue, secrets, sign_ins, states, webhooks
+from store import outbox, queue, secrets, sightings, sign_ins, states, webhooks
+from store.changes import write_changes
 from store.companies import company, record_incident_once, signs_in
 from store.engine import Database
-from store.changes import write_changes
 from store.polls import Glance, Polls
 from store.quiet_hours import quiet_until
+from store.sightings import Sighting, Sightings
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 
@@ -42,7 +43,6 @@ EXPIRED = "This session is not known here any more. Nothing is lost: run the upd
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
 ASKS_MAX = 2
-VERSION_MAX = 40
 COUNTED_MAX = 100
 """The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
 
@@ -61,8 +61,14 @@ class Dispatcher:
         new_id: Callable[[], str],
         new_ticket: Callable[[], str] = secrets.new_ticket,
         observe: Observation | None = None,
+        gathered: Sightings | None = None,
     ) -> None:
-        """`new_id` gives unused ids of at most 22 characters [A-Za-z0-9]: they travel as newMessageSetID."""
+        """`new_id` gives unused ids of at most 22 characters [A-Za-z0-9]: they travel as newMessageSetID.
+
+        Notes of polls that find nothing to do go to `gathered`, for its owner to write; without it they are written
+        at once.
+        """
+        self._gathered = gathered
         self._observe = observe or Observation()
         self._database = database
         self._limits = limits
@@ -93,7 +99,7 @@ class Dispatcher:
             seen = self._polls.look(connection, username, address=address, now=now)
             is_right = signs_in(seen, password, now=now)  # also for nobody, who shall not be told by the time it takes
             if seen is not None and is_right and not seen.is_held and not self._needs_hold(seen, now):
-                self._note_seen(connection, seen.company_id, address, version, now)
+                self._note(connection, Sighting(company_id=seen.company_id, address=address, version=version, at=now))
                 self._observe.had_nothing(seen.company_id)
                 return ["", "none"]
         if seen is None or not is_right or seen.is_held:
@@ -102,7 +108,8 @@ class Dispatcher:
         # Each set that leaves is waited for, and its session with it.
         with self._database.transaction("authenticate", waits=False) as session:
             # The note holds the company, as `lock_company` does: what is read after it stays true.
-            self._note_seen(session.connection(), seen.company_id, address, version, now)
+            sighting = Sighting(company_id=seen.company_id, address=address, version=version, at=now)
+            sightings.note(session.connection(), sighting)
             seen = self._polls.look(session.connection(), username, address=address, now=now)
             if seen is None or seen.is_held or not signs_in(seen, password, now=now):
                 return ["", "busy"]  # changed in this moment: the next call finds out
@@ -278,6 +285,12 @@ class Dispatcher:
 
             write_changes(session)
 
+    def _note(self, connection: Connection, seen: Sighting) -> None:
+        if self._gathered is not None:
+            self._gathered.keep(seen)
+        else:
+            sightings.note(connection, seen)
+
     def _needs_hold(self, seen: Glance, now: datetime) -> bool:
         """Say whether more is to be written of a good sign-in than that it was seen: most calls need no more."""
         return _is_about_passwords(seen.problem) or self._has_work(seen, now)
@@ -286,9 +299,6 @@ class Dispatcher:
         if seen.paused or quiet_until(seen.quiet_hours, now) is not None:
             return False
         return seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
-
-    def _note_seen(self, connection: Connection, company_id: str, address: str, version: str, now: datetime) -> None:
-        self._polls.note_seen(connection, company_id, address=address, version=version[:VERSION_MAX], now=now)
 
     def _is_being_worked_on(self, session: Session, company_id: str, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, exists, func, select, update
+from sqlalchemy import Connection, String, bindparam, exists, select
 
 from store.sign_ins import WINDOW, is_held
 from store.states import SENT, WAITING
@@ -44,7 +44,7 @@ class Glance:
 
 
 class Polls:
-    """The two statements, built once: building them takes longer than running them."""
+    """The statement, built once: building it takes longer than running it."""
 
     def __init__(self) -> None:
         now = bindparam("now", type_=UtcDateTime())
@@ -77,21 +77,9 @@ class Polls:
             .outerjoin(CompanySync, CompanySync.company_id == Company.id)
             .where(Company.username == bindparam("username"))
         )
-        told = bindparam("version", type_=String())
-        version = func.coalesce(func.nullif(told, ""), Company.web_connector_version)
-        self._seen = (
-            update(Company.__table__)  # type: ignore[arg-type]
-            .where(Company.id == bindparam("company"))
-            .values(last_seen_at=now, last_address=address, web_connector_version=version)
-        )
 
     def look(self, connection: Connection, username: str, *, address: str, now: datetime) -> Glance | None:
         """Look at the company whose Web Connector signs in with this name; None when there is none."""
         values = {"username": username, "address": address, "now": now, "failed_since": now - WINDOW}
         row = connection.execute(self._look, values).one_or_none()
         return Glance(*tuple(row)) if row is not None else None
-
-    def note_seen(self, connection: Connection, company_id: str, *, address: str, version: str, now: datetime) -> None:
-        """Note when and from where the Web Connector was last heard of, and its version where it is known."""
-        values = {"company": company_id, "address": address, "version": version, "now": now}
-        connection.execute(self._seen, values)
