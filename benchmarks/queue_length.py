@@ -16,7 +16,7 @@ from benchmarks.surroundings import Place
 from ops.worker_process import new_id, now
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.session import Limits
-from store.engine import UNHURRIED, Database
+from store.engine import Database
 
 FLAT = 1.5
 """A longer queue may read this much more: a tree of keys is a level or two higher."""
@@ -30,16 +30,15 @@ def dispatcher_over(database: Database, **limits: Any) -> Dispatcher:
 
 @contextmanager
 def noted(database: Database) -> Iterator[list[Statement]]:
-    """Note the statements that run meanwhile, on both ways to the database, and as `COMMIT` what waits for the disk."""
+    """Note the statements that run meanwhile, on all ways to the database, and as `COMMIT` what waits for the disk."""
     seen: list[Statement] = []
 
     def on_execute(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         if not statement.startswith(("begin", "pragma")):
             seen.append((statement, parameters))
 
-    def on_commit(connection: Connection) -> None:
-        if not connection.get_execution_options().get(UNHURRIED):
-            seen.append(("COMMIT", None))
+    def on_commit(_connection: Connection) -> None:
+        seen.append(("COMMIT", None))
 
     for engine in database.engines:
         event.listen(engine, "before_cursor_execute", on_execute)

@@ -13,12 +13,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from store import online
+from store import online, sqlite_dialect
 
 LIGHT_POOL = 8
 LOCK_WAIT_S = 10
@@ -26,11 +26,6 @@ LOCK_WAIT_S = 10
 
 
 _AFTER_COMMIT = "after_commit"
-UNHURRIED = "qbd_unhurried"
-"""The option of a connection whose transaction does not wait for the disk, and the note of what was set last."""
-_USUAL = "qbd_usual"
-SQLITE_NORMAL = 1
-"""Written without waiting: what a power cut may take back. Full is 2."""
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
 
@@ -65,14 +60,18 @@ class Database:
         if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
             raise DatabaseProblemError("QBD_DATABASE_URL must name a SQLite or PostgreSQL database.")
         self.url = parsed
-        self.engine: Engine = create_engine(parsed, pool_size=20, max_overflow=20)
-        self._light: Engine = _light_engine(self.engine)
-        if self.is_sqlite:
-            _prepare_sqlite(self.engine)
-        else:
-            _leave_closed_connections(self.engine)
+        self.engine: Engine = self._open(waits=True, size=20)
+        self._unhurried: Engine = self._open(waits=False, size=LIGHT_POOL)
+        self._light: Engine = self._open(waits=False, size=LIGHT_POOL, commits_each=True)
         self._writing = threading.Lock()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._unhurried_sessions = sessionmaker(self._unhurried, expire_on_commit=False)
+
+    def _open(self, *, waits: bool, size: int, commits_each: bool = False) -> Engine:
+        """Give a way to the database: whose commits wait for the disk, and whose statements are committed each."""
+        if self.is_sqlite:
+            return _open_sqlite(self.url, waits=waits, size=size, commits_each=commits_each)
+        return _open_postgresql(self.url, waits=waits, size=size, commits_each=commits_each)
 
     @contextmanager
     def transaction(self, step: str = "", *, waits: bool = True) -> Iterator[Session]:
@@ -82,9 +81,8 @@ class Database:
         the disk (`waits`) may be gone after a loss of power, together with all that came later: a later commit that
         waits takes it to the disk as well.
         """
-        with self._turn(), self._sessions.begin() as session:
-            if not waits:
-                self._do_not_wait(session)
+        sessions = self._sessions if waits else self._unhurried_sessions
+        with self._turn(), sessions.begin() as session:
             yield session
             if step:
                 self.passing(f"{step}: before commit")
@@ -92,11 +90,6 @@ class Database:
             told()
         if step:
             self.passing(f"{step}: after commit")
-
-    def _do_not_wait(self, session: Session) -> None:
-        connection = session.connection(execution_options={UNHURRIED: True})
-        if not self.is_sqlite:
-            connection.exec_driver_sql("set local synchronous_commit = off")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -202,9 +195,9 @@ class Database:
         return ScriptDirectory.from_config(cls._alembic())
 
     @property
-    def engines(self) -> tuple[Engine, Engine]:
-        """Give both ways to the database, for whoever watches what runs on them."""
-        return self.engine, self._light
+    def engines(self) -> tuple[Engine, ...]:
+        """Give all ways to the database, for whoever watches what runs on them."""
+        return self.engine, self._unhurried, self._light
 
     @property
     def shown(self) -> str:
@@ -213,8 +206,8 @@ class Database:
 
     def close(self) -> None:
         """Give the connections back."""
-        self.engine.dispose()
-        self._light.dispose()
+        for engine in self.engines:
+            engine.dispose()
 
     @staticmethod
     def _alembic() -> Config:
@@ -223,61 +216,46 @@ class Database:
         return config
 
 
-def _light_engine(engine: Engine) -> Engine:
-    """Give a second engine for the same database, whose connections commit each statement and do not wait for it."""
-    if engine.dialect.name == "sqlite":
-        light = create_engine(engine.url, pool_size=LIGHT_POOL, max_overflow=LIGHT_POOL)
-        _set_up_sqlite(light, synchronous="normal")
-        return light
-    light = create_engine(engine.url, isolation_level="AUTOCOMMIT", pool_size=LIGHT_POOL, max_overflow=LIGHT_POOL)
+def _open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
+    sqlite_dialect.install()
+    driver = "sqlite" if commits_each else sqlite_dialect.DRIVER
+    engine = create_engine(url.set(drivername=driver), pool_size=size, max_overflow=size)
 
-    @event.listens_for(light, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.autocommit = True
-        connection.execute("set synchronous_commit = off")
-
-    _leave_closed_connections(light)
-    return light
-
-
-def _leave_closed_connections(engine: Engine) -> None:
-    """Notice at check-out what a server that went away has closed; a ping would be a round trip each time.
-
-    An idle connection has nothing to say: when its socket is readable, it holds the end of the stream, or the
-    sentence that comes before it.
-    """
-
-    @event.listens_for(engine, "checkout")
-    def on_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
-        idle = select.poll()
-        idle.register(connection.fileno(), select.POLLIN)
-        if idle.poll(0):
-            raise InvalidatePoolError
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    _set_up_sqlite(engine, synchronous="full")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Any) -> None:
-        unhurried = connection.get_execution_options().get(UNHURRIED, False)
-        if unhurried != connection.info.get(UNHURRIED, False):  # it cannot be set inside a transaction
-            usual = connection.info.get(_USUAL)
-            if usual is None:
-                usual = connection.info[_USUAL] = connection.exec_driver_sql("pragma synchronous").scalar_one()
-            connection.exec_driver_sql(f"pragma synchronous = {min(usual, SQLITE_NORMAL) if unhurried else usual}")
-            connection.info[UNHURRIED] = unhurried
-        # Two deferred transactions that both turn into writers would end one of them with "database is locked".
-        connection.exec_driver_sql("begin immediate")
-
-
-def _set_up_sqlite(engine: Engine, *, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
         cursor = connection.cursor()
         cursor.execute(f"pragma busy_timeout = {LOCK_WAIT_S * 1000}")
         cursor.execute("pragma journal_mode = wal")
-        cursor.execute(f"pragma synchronous = {synchronous}")
+        cursor.execute(f"pragma synchronous = {'full' if waits else 'normal'}")
         cursor.execute("pragma foreign_keys = on")
         cursor.close()
+
+    return engine
+
+
+def _open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
+    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_each else {}
+    engine = create_engine(url, pool_size=size, max_overflow=size, **more)
+
+    if not waits:
+
+        @event.listens_for(engine, "connect")
+        def on_connect(connection: Any, _record: Any) -> None:
+            connection.autocommit = True
+            connection.execute("set synchronous_commit = off")
+            connection.autocommit = commits_each
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+        """Notice what a server that went away has closed; a ping would be a round trip each time.
+
+        An idle connection has nothing to say: when its socket is readable, it holds the end of the stream, or the
+        sentence that comes before it.
+        """
+        idle = select.poll()
+        idle.register(connection.fileno(), select.POLLIN)
+        if idle.poll(0):
+            raise InvalidatePoolError
+
+    return engine

@@ -65,7 +65,7 @@ def test_what_a_session_writes_waits_for_the_disk(quick_database: Database, tmp_
 
 @pytest.mark.both_databases
 def test_a_transaction_that_does_not_wait_leaves_the_next_one_waiting(database: Database, tmp_path: Path) -> None:
-    """They take turns on one connection; what was set for one must not stay for the other."""
+    """One thread has them in turns; what holds for one must not hold for the other."""
     if database.is_sqlite:  # the one of the tests never waits
         database = Database(f"sqlite:///{tmp_path / 'durable.sqlite'}")
     asked, waits, not_ = (

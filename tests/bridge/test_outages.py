@@ -90,8 +90,9 @@ def test_a_full_disk_ends_the_run_politely_and_loses_nothing(world: World, metho
 def test_a_locked_database_ends_the_run_politely_and_loses_nothing(world: World, tmp_path: Path) -> None:
     """Another program holds the file for longer than we wait."""
     ids = [world.queue(stores.an_invoice(f"inv_{number}")) for number in range(2)]
-    event.listen(world.database.engine, "connect", lambda c, _r: c.execute("pragma busy_timeout = 50"))
-    world.database.engine.dispose()
+    for engine in world.database.engines:
+        event.listen(engine, "connect", lambda c, _r: c.execute("pragma busy_timeout = 50"))
+        engine.dispose()
     with closing(sqlite3.connect(tmp_path / "qbd.sqlite", isolation_level=None)) as other:
         other.execute("begin immediate")
         report = world.update()

@@ -62,11 +62,12 @@ def counter(prefix: str) -> Callable[[], str]:
 def hurry(database: Database) -> None:
     """No power is lost in a test: spare it the waiting for the disk."""
 
-    @event.listens_for(database.engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute("pragma synchronous = off")
 
-    database.engine.dispose()
+    for engine in database.engines:
+        event.listen(engine, "connect", on_connect)
+        engine.dispose()
 
 
 @functools.cache
