@@ -29,7 +29,7 @@ from qbxml.outcomes import classify_hresult
 from store import outbox, queue, secrets, sightings, sign_ins, states, webhooks
 from store.changes import write_changes
 from store.companies import company, record_incident_once, signs_in
-from store.engine import Database
+from store.engine import Database, connection_of
 from store.polls import Glance, Polls
 from store.quiet_hours import quiet_until
 from store.sightings import Sighting, Sightings
@@ -109,8 +109,8 @@ class Dispatcher:
         with self._database.transaction("authenticate", waits=False) as session:
             # The note holds the company, as `lock_company` does: what is read after it stays true.
             sighting = Sighting(company_id=seen.company_id, address=address, version=version, at=now)
-            sightings.note(session.connection(), sighting)
-            seen = self._polls.look(session.connection(), username, address=address, now=now)
+            sightings.note(connection_of(session), sighting)
+            seen = self._polls.look(connection_of(session), username, address=address, now=now)
             if seen is None or seen.is_held or not signs_in(seen, password, now=now):
                 return ["", "busy"]  # changed in this moment: the next call finds out
             return self._begin(session, seen, now)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from qbxml.bills import BillRet
-from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse
+from qbxml.envelope import MessageSetResponse, Response, Written
 from qbxml.invoices import InvoiceRet
 from qbxml.outcomes import Retry, Verdict, classify_hresult, classify_status
 
@@ -15,6 +15,8 @@ UNREADABLE = "0x80040400"
 """QuickBooks could not parse the document and ran nothing of it (qbxml.md 6.3)."""
 MESSAGE_MAX = 1000
 """QuickBooks' own words are cut to this: they go into signals and rows."""
+TEXT_MAX = 40
+"""So are its numbers of a transaction; the schemas allow 36 characters for the longest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +117,10 @@ def judge_answers(sent: Sequence[SentRequest], answer: MessageSetResponse) -> li
 
 def judge_write(request: SentRequest, response: Response) -> Ruling:
     """Rule on the answer to one Add."""
-    txn_id = response.txn_id
-    if txn_id is not None:
-        return _arrived(request, response, txn_id)
+    # The TxnID is the proof; whatever is odd beside it must not undo it, so nothing else is read.
+    written = response.written()
+    if written is not None:
+        return _arrived(request, written)
     verdict = classify_status(response.status_code, response.severity, response.message)
     message = response.message[:MESSAGE_MAX]
     match verdict.retry:
@@ -164,16 +167,15 @@ def _split(sent: Sequence[SentRequest], verdict: Verdict, message: str) -> tuple
     return tuple(Again(request_id=r.id, reason=reason, passing=False, batch_max=half) for r in sent)
 
 
-def _arrived(request: SentRequest, response: Response, txn_id: str) -> Arrived:
-    try:
-        rets = transactions(response)
-    except UnreadableResponse:
-        rets = []  # the TxnID is the proof; an odd field beside it must not undo it
-    ret = next((ret for ret in rets if ret.txn_id == txn_id), None)
+def _arrived(request: SentRequest, written: Written) -> Arrived:
     return Arrived(
         request_id=request.id,
-        txn_id=txn_id,
-        edit_sequence=ret.edit_sequence if ret else None,
-        ref_number=ret.ref_number if ret else None,
-        txn_number=str(ret.txn_number) if ret and ret.txn_number is not None else None,
+        txn_id=written.txn_id,
+        edit_sequence=_cut(written.edit_sequence),
+        ref_number=_cut(written.ref_number),
+        txn_number=_cut(written.txn_number),
     )
+
+
+def _cut(text: str | None) -> str | None:
+    return text[:TEXT_MAX] if text is not None else None

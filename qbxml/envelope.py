@@ -115,6 +115,16 @@ def build_message_set(
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A transaction that is in QuickBooks, as the answer to its Add names it. The texts are QuickBooks' own."""
+
+    txn_id: str
+    edit_sequence: str | None
+    ref_number: str | None
+    txn_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """The answer to one request."""
 
@@ -139,9 +149,22 @@ class Response:
     @property
     def txn_id(self) -> str | None:
         """The id of the first transaction in the answer, read without its other fields."""
-        found = self.element.find("./*/TxnID")
-        text = (found.text or "").strip() if found is not None else ""
-        return text or self.recovered_txn_id
+        return _text(self.element, "./*/TxnID") or self.recovered_txn_id
+
+    def written(self) -> Written | None:
+        """What the answer says of the first transaction in it, whatever else of it can be read; None: nothing."""
+        txn_id = self.txn_id
+        if txn_id is None:
+            return None
+        ret = next((child for child in self.element.iterchildren("*") if _text(child, "TxnID") == txn_id), None)
+        if ret is None:
+            return Written(txn_id=txn_id, edit_sequence=None, ref_number=None, txn_number=None)
+        return Written(
+            txn_id=txn_id,
+            edit_sequence=_text(ret, "EditSequence"),
+            ref_number=_text(ret, "RefNumber"),
+            txn_number=_text(ret, "TxnNumber"),
+        )
 
     def rets(self) -> list[ReadModel]:
         """The answered objects of known kinds, in the order of the answer; raises UnreadableResponse."""
@@ -289,6 +312,10 @@ def _response(node: etree._Element) -> Response:
         recovered_txn_id=(recovered or "").strip() or None,
         element=node,
     )
+
+
+def _text(node: etree._Element, path: str) -> str | None:
+    return (node.findtext(path) or "").strip() or None
 
 
 def _number(text: str | None, what: str) -> int:

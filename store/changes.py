@@ -10,6 +10,8 @@ from functools import cache
 from sqlalchemy import Table, Update, bindparam, inspect, update
 from sqlalchemy.orm import Session
 
+from store.engine import connection_of
+
 _KEY = "key_of_row"
 
 
@@ -27,8 +29,8 @@ def write_changes(session: Session) -> None:
         values = {name: now[name] for name in sorted(before) if before[name] != now[name]}
         if values:
             statement = _update(state.mapper.local_table, tuple(values))
-            session.connection().execute(statement, {**values, _KEY: state.identity[0]})
-        session.expunge(row)
+            connection_of(session).execute(statement, {**values, _KEY: state.identity[0]})
+    session.expunge_all()
 
 
 @cache

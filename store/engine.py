@@ -26,6 +26,7 @@ LOCK_WAIT_S = 10
 
 
 _AFTER_COMMIT = "after_commit"
+_CONNECTION = "connection"
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
 
@@ -37,6 +38,17 @@ def go_on(_point: str) -> None:
 def after_commit(session: Session, tell: Callable[[], None]) -> None:
     """Have something told once the transaction has become true: a metric, a log line, a span. It must not raise."""
     session.info.setdefault(_AFTER_COMMIT, []).append(tell)
+
+
+def connection_of(session: Session) -> Connection:
+    """Give the connection of a transaction, for statements past the session's machinery.
+
+    What they read and change is what is flushed. The session itself would look for it anew each time.
+    """
+    found: Connection | None = session.info.get(_CONNECTION)
+    if found is None:
+        found = session.info[_CONNECTION] = session.connection()
+    return found
 
 
 class DatabaseProblemError(Exception):

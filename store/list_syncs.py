@@ -9,6 +9,7 @@ from functools import cache
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
+from store.engine import connection_of
 from store.sync_tables import CompanySync, ListSync
 
 REQUESTED = "requested"
@@ -24,7 +25,7 @@ def company_sync(session: Session, company_id: str) -> CompanySync | None:
 
 def standing(session: Session, company_id: str) -> tuple[str | None, datetime | None, datetime | None]:
     """Give state, end of the last and time of the next try of a company's sync, as they are written; None before."""
-    row = session.connection().execute(_standing(), {"company": company_id}).one_or_none()
+    row = connection_of(session).execute(_standing(), {"company": company_id}).one_or_none()
     return (row[0], row[1], row[2]) if row is not None else (None, None, None)
 
 

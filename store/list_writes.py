@@ -10,6 +10,7 @@ from sqlalchemy import Integer, Text, cast, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from store.engine import connection_of
 from store.list_tables import ListEntry
 from store.lists import name_key
 from store.tables import Json
@@ -77,7 +78,7 @@ def upsert_page(
     insert = dialect.insert(ListEntry.__table__)
     changed = {name: insert.excluded[name] for name in values[0] if name not in keys}
     # One statement for many rows: as one long VALUES it would be compiled anew for each length of a page.
-    session.connection().execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changed), values)
+    connection_of(session).execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changed), values)
     for list_id, row in unique.items():
         if old_names.get(list_id, row.full_name) != row.full_name:
             _rename_below(session, company_id, kind, list_id, row.full_name, at=at)

@@ -16,6 +16,7 @@ from sqlalchemy import Insert, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from store.engine import connection_of
 from store.tables import Lease, OutboxSignal
 
 NOTE_MAX = 500
@@ -36,7 +37,7 @@ def add_signal(
 ) -> None:
     """Put a signal into the outbox, in the caller's transaction; `traceparent` names what caused it."""
     values = {"workflow_id": workflow_id, "signal": signal, "payload": payload, "created_at": at, "available_at": at}
-    session.connection().execute(_add_signal(), values | {"traceparent": traceparent})
+    connection_of(session).execute(_add_signal(), values | {"traceparent": traceparent})
 
 
 @cache
@@ -140,7 +141,7 @@ def hold_lease(session: Session, name: str, *, holder: str, now: datetime, secon
         # The first one ever: of two that come at once, the second finds the row when the first is through.
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         new = dialect.insert(Lease.__table__).values(name=name, holder=holder, until=LONG_AGO)
-        session.connection().execute(new.on_conflict_do_nothing())
+        connection_of(session).execute(new.on_conflict_do_nothing())
         lease = session.scalar(query)
     if lease is None:
         return False

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from store import queries
+from store.engine import connection_of
 from store.states import ANSWERED, IN_FLIGHT, SENT, WAITING
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 
@@ -69,7 +70,7 @@ def count_waiting(session: Session, company_id: str, *, now: datetime | None = N
 def count_going(session: Session, company_id: str, *, now: datetime, at_most: int) -> int:
     """Count the waiting requests that may go at once, no further than `at_most`; as they are written, not pending."""
     values = {"company": company_id, "now": now, "limit": at_most}
-    return session.connection().execute(queries.count_going(), values).scalar_one()
+    return connection_of(session).execute(queries.count_going(), values).scalar_one()
 
 
 def count_in_flight(session: Session, company_id: str) -> int:
@@ -105,13 +106,13 @@ class Sets:
 def sets_so_far(session: Session, company_id: str, ticket_hash: str) -> Sets:
     """Say which sets matter to the next one of a session, as they are written. One statement."""
     values = {"company": company_id, "ticket": ticket_hash}
-    row = session.connection().execute(queries.sets_so_far(), values).one()
+    row = connection_of(session).execute(queries.sets_so_far(), values).one()
     return Sets(row[0], row[1], row[2] or 0, row[3])
 
 
 def keep_set(session: Session, **values: Any) -> None:
     """Keep a set that is about to leave, by the columns of `MessageSet`. It is written at once."""
-    session.connection().execute(queries.keep_set(), {"state": SENT, **values})
+    connection_of(session).execute(queries.keep_set(), {"state": SENT, **values})
 
 
 def open_questions(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
@@ -174,7 +175,7 @@ def last_settled_write_set(session: Session, company_id: str) -> str | None:
 def open_session(session: Session, ticket_hash: str, company_id: str, *, now: datetime) -> None:
     """Open a session of the Web Connector. It is written at once."""
     values = {"ticket_hash": ticket_hash, "company_id": company_id, "started_at": now, "last_call_at": now}
-    session.connection().execute(queries.open_session(), values | {"state": "open"})
+    connection_of(session).execute(queries.open_session(), values | {"state": "open"})
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def wc_session(session: Session, ticket_hash: str) -> tuple[WebConnectorSession,
 def hosts_since(session: Session, company_id: str, since: datetime, *, besides: str) -> Sequence[tuple[str, datetime]]:
     """Give the computers that held the company file in other sessions than `besides`, each with its last call."""
     values = {"company": company_id, "since": since, "began": since - SESSION_LASTS, "besides": besides}
-    found = session.connection().execute(queries.hosts_since(), values)
+    found = connection_of(session).execute(queries.hosts_since(), values)
     return [(host, at) for host, at in found if host is not None]
 
 

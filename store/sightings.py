@@ -13,7 +13,7 @@ from functools import cache
 
 from sqlalchemy import Connection, String, Update, bindparam, func, or_, update
 
-from store.engine import Database
+from store.engine import Database, connection_of
 from store.tables import Company, UtcDateTime
 
 VERSION_MAX = 40
@@ -63,7 +63,7 @@ class Sightings:
         try:
             while left:
                 with database.transaction(waits=False) as session:
-                    session.connection().execute(_note_later(), [_values(seen) for seen in left[:AT_ONCE]])
+                    connection_of(session).execute(_note_later(), [_values(seen) for seen in left[:AT_ONCE]])
                 del left[:AT_ONCE]
         finally:
             for seen in left:

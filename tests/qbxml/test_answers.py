@@ -10,6 +10,7 @@ from qbxml.company import CompanyActivityRet
 from qbxml.deleted_lists import ListDeletedRet
 from qbxml.envelope import (
     UnreadableResponse,
+    Written,
     build_message_set,
     build_request_element,
     choose_version,
@@ -103,8 +104,22 @@ def test_message_set_with_failures() -> None:
     assert failed.rets() == []
     assert failed.txn_id is None
     assert (warned.request_id, warned.recovered_txn_id, warned.txn_id) == (None, "99-1793610000", "99-1793610000")
+    assert failed.written() is None
+    assert warned.written() == Written(txn_id="99-1793610000", edit_sequence=None, ref_number=None, txn_number="5")
     assert parsed.by_request_id("a") is failed
     assert parsed.by_request_id("z") is None
+
+
+def test_what_was_written_is_read_beside_a_field_that_cannot_be() -> None:
+    """A TxnID proves that the transaction is there, whatever stands next to it."""
+    ret = (
+        "<InvoiceRet><TxnID> 1A-17 </TxnID><EditSequence>1764</EditSequence><TxnNumber>9</TxnNumber>"
+        "<TxnDate>never</TxnDate><RefNumber>INV-7</RefNumber></InvoiceRet>"
+    )
+    [response] = parse_response(answer(f'<InvoiceAddRs requestID="a" statusCode="0">{ret}</InvoiceAddRs>')).responses
+    assert response.written() == Written(txn_id="1A-17", edit_sequence="1764", ref_number="INV-7", txn_number="9")
+    with pytest.raises(UnreadableResponse):
+        response.rets()
 
 
 def test_empty_set_answers() -> None:
