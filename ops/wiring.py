@@ -128,6 +128,7 @@ def bridge_wsgi(
     The relay lives in the same process and lets its lease go when the process ends; otherwise the next one would wait
     for the lease to run out before it delivers.
     """
+    from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
     from qbwc_bridge import dispatcher as bridge  # noqa: PLC0415
     from qbwc_bridge.observing import CallObserver, Observation  # noqa: PLC0415
@@ -169,7 +170,7 @@ def bridge_wsgi(
     # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
     Finalize(None, relay.stop, exitpriority=1)
     Finalize(None, tracing.stop, exitpriority=0)
-    return build_wsgi(
+    application = build_wsgi(
         dispatcher,
         public_url=settings.app_origin,
         support_page=lambda _company: SUPPORT_TEXT,
@@ -177,6 +178,8 @@ def bridge_wsgi(
         observer=CallObserver(metrics, tracing),
         trusted_proxies=settings.proxy_networks,
     )
+    leave_out_what_stays()
+    return application
 
 
 def api_app(
