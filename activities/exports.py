@@ -5,7 +5,8 @@ Each is idempotent: the run id (and a key) say whether it happened before. No st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -21,6 +22,7 @@ from qbxml.envelope import build_request_element
 from store import exports, queue, states, waits, webhooks
 from store.companies import lock_company
 from store.engine import Database, after_commit
+from store.exports import Moving
 from store.tables import Company, Export, Request
 from telemetry.instruments import WorkerMetrics
 from telemetry.tracing import Tracing
@@ -42,6 +44,33 @@ log = structlog.get_logger(__name__)
 
 TEXT_MAX = 4000
 """Longest text that a state change may put into a row."""
+WAITING_TEXT = "Waiting for the Web Connector"
+
+
+@dataclass(frozen=True)
+class _Move:
+    """A change of an export's state; the key names it, so a repeated one changes nothing."""
+
+    state: ExportState
+    text: str
+    key: str
+    transaction: Transaction | None = None
+    failure: Failure | None = None
+
+
+def _failed(failure: Failure, key: str) -> _Move:
+    return _Move(ExportState.FAILED, failure.explanation, key, failure=failure)
+
+
+def _apply(row: Export | Moving, move: _Move, now: datetime) -> None:
+    """Bring a row to its new state."""
+    row.state = move.state
+    row.detail = move.text[:TEXT_MAX]
+    row.updated_at = now
+    row.error = move.failure.model_dump(mode="json") if move.failure else None
+    row.owner = move.failure.owner if move.failure else None
+    if move.transaction is not None:
+        row.quickbooks = move.transaction.model_dump(mode="json")
 
 
 class ExportActivities:
@@ -74,10 +103,10 @@ class ExportActivities:
             document = parse_document(inp.document)
             if isinstance(document, list):
                 return self._refuse(session, inp, None, document)
-            ended = exports.find_export(session, owner.id, document.kind, document.id)
-            if ended is not None and _is_over_for(ended, inp):
+            found = exports.with_newest_request(session, owner.id, document.kind, document.id)
+            if found is not None and _is_over_for(found[0], inp):
                 return Prepared(failure=_superseded())
-            row = ended if ended is not None else self._new_row(session, owner, inp, document)
+            row, request = found if found is not None else (self._new_row(owner, inp, document), None)
             row.run_id = inp.run_id
             row.traceparent = self._tracing.current()  # what the bridge does for this run belongs to its trace
             if contracts.has_not_begun(row) and row.content_hash != content_hash(document):
@@ -87,7 +116,7 @@ class ExportActivities:
                 if isinstance(accepted, list):
                     return self._refuse(session, inp, row, accepted)
                 document = accepted
-            adopted = self._adopt(session, row, inp, content_hash(document))
+            adopted = self._adopt(session, row, request, inp, content_hash(document))
             if adopted is not None:
                 return adopted
             return self._queue(session, owner, row, inp, document)
@@ -96,18 +125,17 @@ class ExportActivities:
     def record_state(self, inp: RecordInput) -> None:
         """Write a state change to the read model and its timeline, once."""
         with self._database.transaction("record_state") as session, session.no_autoflush:
-            row = exports.find_export(session, inp.company_id, inp.kind, inp.document_id)
+            key = f"{inp.run_id}/{inp.state}/{inp.key}"
+            row = exports.moving(session, inp.company_id, inp.kind, inp.document_id, key=key)
             if row is None:
                 raise LookupError(f"export {inp.company_id}/{inp.kind}/{inp.document_id} has no row")
-            self._note(
-                session,
-                row,
-                inp.state,
-                inp.text,
-                key=f"{inp.run_id}/{inp.state}/{inp.key}",
-                transaction=inp.transaction,
-                failure=inp.failure,
-            )
+            if row.is_noted:
+                return
+            move = _Move(inp.state, inp.text, key, transaction=inp.transaction, failure=inp.failure)
+            now = self._clock()
+            _apply(row, move, now)
+            exports.save_move(session, row, with_transaction=inp.transaction is not None)
+            self._tell(session, row, (move,), now, may_wait=row.may_wait, is_heard=row.is_heard)
 
     @activity.defn(name=contracts.ACTIVITY_CANCEL)
     def cancel_request(self, inp: CancelInput) -> CancelResult:
@@ -124,7 +152,7 @@ class ExportActivities:
                 request.state = states.CANCELLED
             return CancelResult(cancelled=request.state == states.CANCELLED)
 
-    def _new_row(self, session: Session, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
+    def _new_row(self, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
         new = exports.NewExport(
             company_id=owner.id,
             kind=document.kind,
@@ -133,11 +161,12 @@ class ExportActivities:
             content_hash=content_hash(document),
             document=inp.document,
         )
-        return exports.add_export(session, new, state=ExportState.MAPPED, at=self._clock())
+        return exports.new_export(new, state=ExportState.MAPPED, at=self._clock())
 
-    def _adopt(self, session: Session, row: Export, inp: PrepareInput, digest: str) -> Prepared | None:
+    def _adopt(
+        self, session: Session, row: Export, request: Request | None, inp: PrepareInput, digest: str
+    ) -> Prepared | None:
         """Find what was already done for this document: in this run, or in one that ended without hearing of it."""
-        request = queue.newest_request(session, row.id)
         if row.content_hash != digest and (row.quickbooks is not None or _is_under_way(request)):
             if request is None or request.state != states.WAITING:
                 return Prepared(failure=_content_differs())
@@ -145,7 +174,7 @@ class ExportActivities:
         if row.quickbooks is not None:
             found = Transaction.model_validate(row.quickbooks)
             text = "A person found it in QuickBooks" if found.confirmed_by_person else "It is in QuickBooks"
-            self._note(session, row, ExportState.SUCCESSFUL, text, key=f"{inp.run_id}/there", transaction=found)
+            self._note(session, row, _Move(ExportState.SUCCESSFUL, text, f"{inp.run_id}/there", transaction=found))
             return Prepared(transaction=found)
         if request is None or request.state == states.CANCELLED:
             return self._lost(session, row, inp)
@@ -153,10 +182,10 @@ class ExportActivities:
             return self._settled(session, row, inp, request)
         request.run_id = inp.run_id
         if request.state == states.WAITING:
-            self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
+            self._note(session, row, _Move(ExportState.QUEUED, WAITING_TEXT, f"{inp.run_id}/queued"))
             return Prepared(request_id=request.id)
         text = "QuickBooks may have it already; its answer is awaited"
-        self._note(session, row, ExportState.SENT, text, key=f"{inp.run_id}/sent")
+        self._note(session, row, _Move(ExportState.SENT, text, f"{inp.run_id}/sent"))
         return Prepared(request_id=request.id, sent_in=request.message_set_id)
 
     def _lost(self, session: Session, row: Export, inp: PrepareInput) -> Prepared | None:
@@ -164,17 +193,17 @@ class ExportActivities:
         if (row.error or {}).get("code") != contracts.OUTCOME_UNKNOWN or inp.confirmed_absent:
             return None
         failure = Failure.model_validate(row.error)
-        self._note(session, row, ExportState.FAILED, failure.explanation, key=f"{inp.run_id}/known", failure=failure)
+        self._note(session, row, _failed(failure, f"{inp.run_id}/known"))
         return Prepared(failure=failure)
 
     def _settled(self, session: Session, row: Export, inp: PrepareInput, request: Request) -> Prepared | None:
         """Use the outcome of a request whose run may never have heard of it; None when it may be exported again."""
         outcome = Outcome.model_validate(request.outcome)
         if outcome.transaction is not None:
+            found = outcome.transaction
             key = f"{inp.run_id}/found"
-            text = "It is in QuickBooks"
-            self._note(session, row, ExportState.SUCCESSFUL, text, key=key, transaction=outcome.transaction)
-            return Prepared(transaction=outcome.transaction)
+            self._note(session, row, _Move(ExportState.SUCCESSFUL, "It is in QuickBooks", key, transaction=found))
+            return Prepared(transaction=found)
         failure = outcome.failure
         if failure is None:
             return None
@@ -182,7 +211,7 @@ class ExportActivities:
         is_undecided = failure.code == contracts.OUTCOME_UNKNOWN and not inp.confirmed_absent
         if not is_repeated and not is_undecided:
             return None
-        self._note(session, row, ExportState.FAILED, failure.explanation, key=f"{inp.run_id}/known", failure=failure)
+        self._note(session, row, _failed(failure, f"{inp.run_id}/known"))
         return Prepared(failure=failure)
 
     def _queue(
@@ -199,9 +228,8 @@ class ExportActivities:
             party_id=party_of(document),
             ref_number=mapped.ref_number,
             document_id=document.id,
+            holds_none=row.ref_number is None,
         )
-        request = self._request(owner, row, inp, document, mapped, guid)
-        session.add(request)
         row.document = inp.document
         row.content_hash = content_hash(document)
         row.number = document.number
@@ -211,23 +239,22 @@ class ExportActivities:
         count = len(mapped.changes)
         adapted = "" if not count else f"; adapted to QuickBooks in {count} place{'s' if count > 1 else ''}"
         text = ". ".join([f"Every link is there{adapted}", *(issue.message.rstrip(".") for issue in mapped.warnings)])
-        self._note(session, row, ExportState.MAPPED, text, key=f"{inp.run_id}/mapped")
-        self._note(session, row, ExportState.QUEUED, "Waiting for the Web Connector", key=f"{inp.run_id}/queued")
-        return Prepared(request_id=request.id)
+        is_mapped = _Move(ExportState.MAPPED, text, f"{inp.run_id}/mapped")
+        self._note(session, row, is_mapped, _Move(ExportState.QUEUED, WAITING_TEXT, f"{inp.run_id}/queued"))
+        return Prepared(request_id=self._add_request(session, row, document, mapped))
 
-    def _request(
-        self, owner: Company, row: Export, inp: PrepareInput, document: Invoice | CarrierBill, mapped: Mapped, guid: str
-    ) -> Request:
+    def _add_request(self, session: Session, row: Export, document: Invoice | CarrierBill, mapped: Mapped) -> str:
         request_id = self._new_id()
         now = self._clock()
         is_bill = isinstance(document, CarrierBill)
         entity = getattr(mapped.transaction, "vendor_ref" if is_bill else "customer_ref")
-        return Request(
+        exports.add_request(
+            session,
             id=request_id,
-            company_id=owner.id,
+            company_id=row.company_id,
             export_id=row.id,
-            run_id=inp.run_id,
-            workflow_id=export_workflow_id(owner.id, document.kind, document.id),
+            run_id=row.run_id,
+            workflow_id=export_workflow_id(row.company_id, document.kind, document.id),
             operation="BillAdd" if is_bill else "InvoiceAdd",
             body=build_request_element(mapped.transaction, request_id),
             facts={
@@ -236,52 +263,68 @@ class ExportActivities:
                 "entity_full_name": entity.full_name,
                 "total": str(document.total),
                 "txn_date": document.date.isoformat(),
-                "external_guid": guid,
+                "external_guid": row.external_guid,
             },
-            state=states.WAITING,
-            attempt=0,
-            postponed=0,
             batch_max=queue.BATCH_MAX,
             available_at=now,
             created_at=now,
         )
+        return request_id
 
     def _refuse(self, session: Session, inp: PrepareInput, row: Export | None, issues: list[Issue]) -> Prepared:
         failure = failure_of(issues)
         if row is not None:
-            key = f"{inp.run_id}/refused"
-            self._note(session, row, ExportState.FAILED, failure.explanation, key=key, failure=failure)
+            self._note(session, row, _failed(failure, f"{inp.run_id}/refused"))
         return Prepared(failure=failure)
 
-    def _note(
+    def _note(self, session: Session, row: Export, *moves: _Move) -> None:
+        """Move an export, through several states at once, without those that its timeline holds already."""
+        is_new = row.id is None
+        if not is_new:
+            known = exports.noted(session, [move.key for move in moves])
+            moves = tuple(move for move in moves if move.key not in known)
+        if not moves:
+            return
+        now = self._clock()
+        _apply(row, moves[-1], now)
+        if is_new:
+            session.add(row)
+            session.flush()
+        self._tell(session, row, moves, now, may_wait=not is_new)
+
+    def _tell(
         self,
         session: Session,
-        row: Export,
-        state: ExportState,
-        text: str,
+        row: Export | Moving,
+        moves: Sequence[_Move],
+        now: datetime,
         *,
-        key: str,
-        transaction: Transaction | None = None,
-        failure: Failure | None = None,
+        may_wait: bool,
+        is_heard: bool = True,
     ) -> None:
-        now = self._clock()
-        if not exports.add_timeline(session, row.id, at=now, state=state, text=text[:TEXT_MAX], key=key):
-            return
-        row.state = state
-        row.detail = text[:TEXT_MAX]
-        row.updated_at = now
-        row.error = failure.model_dump(mode="json") if failure else None
-        row.owner = failure.owner if failure else None
-        if transaction is not None:
-            row.quickbooks = transaction.model_dump(mode="json")
-        if failure is not None:
-            waits.set_waits(session, row, awaited(session, row, failure))
-        elif state is not ExportState.QUEUED:
-            waits.end(session, row.id)
-        webhooks.tell_export(session, row, at=now, key=key)
-        after_commit(session, self._told(row, state, failure, now))
+        """Write what follows from a move: timeline, what the export waits for, messages. Of several, the last counts.
 
-    def _told(self, row: Export, state: ExportState, failure: Failure | None, now: datetime) -> Callable[[], None]:
+        `may_wait` and `is_heard` say whether it could wait for anything before, and whether any webhook is there.
+        """
+        entries = [
+            {"export_id": row.id, "at": now, "state": move.state, "text": move.text[:TEXT_MAX], "key": move.key}
+            for move in moves
+        ]
+        exports.add_entries(session, entries)
+        last = moves[-1]
+        if last.failure is not None:
+            whole = row if isinstance(row, Export) else session.get_one(Export, row.id)
+            waits.set_waits(session, whole, awaited(session, whole, last.failure))
+        elif may_wait and any(move.state is not ExportState.QUEUED for move in moves):
+            waits.end(session, row.id)
+        if is_heard:
+            webhooks.tell_export(session, row, at=now, key=last.key)
+        for move in moves:
+            after_commit(session, self._told(row, move.state, move.failure, now))
+
+    def _told(
+        self, row: Export | Moving, state: ExportState, failure: Failure | None, now: datetime
+    ) -> Callable[[], None]:
         """Give what tells of a state change: ids and codes only."""
         code = failure.code if failure is not None else ""
         owner = {"owner": failure.owner, "code": code} if failure is not None else {}

@@ -252,7 +252,9 @@ def _reserve(session: Session, row: Export, document: Invoice | CarrierBill, ref
     """Keep the number from another document, unless one got it already: that is for pre-flight to say."""
     place = {"company_id": row.company_id, "kind": row.kind, "party_id": party_of(document)}
     if not exports.numbers_of_others(session, **place, document_id=row.document_id)(ref_number):
-        exports.reserve_ref_number(session, **place, ref_number=ref_number, document_id=row.document_id)
+        exports.reserve_ref_number(
+            session, **place, ref_number=ref_number, document_id=row.document_id, holds_none=False
+        )
 
 
 def _settle(request: Request, transaction: Transaction | None, fate: Fate) -> None:

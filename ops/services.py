@@ -75,6 +75,7 @@ def run_codec(settings: Settings) -> None:
 def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     """Run the Temporal worker until a signal comes."""
     from ops import wiring  # noqa: PLC0415
+    from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, require_metrics_port, serve_metrics  # noqa: PLC0415
     from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
     from store.secret_box import SecretBox  # noqa: PLC0415
@@ -97,6 +98,7 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
         try:
             client = await wiring.connect_temporal(settings, runtime=runtime, tracing=tracing)
             serve_metrics(settings, "metrics_port", registry)
+            leave_out_what_stays()
             await run(
                 client,
                 database,

@@ -131,6 +131,7 @@ def bridge_wsgi(
     The relay lives in the same process and lets its lease go when the process ends; otherwise the next one would wait
     for the lease to run out before it delivers.
     """
+    from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
     from qbwc_bridge import dispatcher as bridge  # noqa: PLC0415
     from qbwc_bridge.observing import CallObserver, Observation  # noqa: PLC0415
@@ -177,7 +178,7 @@ def bridge_wsgi(
     Finalize(None, relay.stop, exitpriority=1)
     Finalize(None, noting.stop, exitpriority=1)
     Finalize(None, tracing.stop, exitpriority=0)
-    return build_wsgi(
+    application = build_wsgi(
         dispatcher,
         public_url=settings.app_origin,
         support_page=lambda _company: SUPPORT_TEXT,
@@ -185,6 +186,8 @@ def bridge_wsgi(
         observer=CallObserver(metrics, tracing),
         trusted_proxies=settings.proxy_networks,
     )
+    leave_out_what_stays()
+    return application
 
 
 def api_app(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -68,6 +69,15 @@ CLOSING_PAUSE = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(minutes=1)
 LOOK_EVERY = timedelta(minutes=1)
 ABANDONED_TEXT = "Nothing was heard of this session for a long time, so it was closed. The next run goes on."
+
+
+@dataclass
+class _Settled:
+    """The ids of a batch's signals that need not be delivered any more."""
+
+    delivered: list[int] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+    """Their workflow had ended."""
 
 
 class _StillClosingError(Exception):
@@ -156,12 +166,7 @@ class Relay:
         rows = await asyncio.to_thread(self._take)
         if rows:
             self._database.passing("relay: taken")
-        by_workflow: dict[str, list[OutboxSignal]] = {}
-        for row in rows:
-            by_workflow.setdefault(row.workflow_id, []).append(row)
-        results = await asyncio.gather(
-            *(self._deliver(client, signals) for signals in by_workflow.values()), return_exceptions=True
-        )
+        by_workflow, results = await self._deliver(client, rows)
         failed = [result for result in results if isinstance(result, BaseException)]
         refused = [one for one in failed if isinstance(one, RPCError) and one.status not in PASSING]
         closing = [one for one in failed if isinstance(one, _StillClosingError)]
@@ -183,27 +188,39 @@ class Relay:
             await asyncio.to_thread(self._note_refusal, {name: str(reason) for name, reason in why.items()})
         return len(rows) - len(refused) - len(closing)
 
-    async def _deliver(self, client: Client, signals: Sequence[OutboxSignal]) -> None:
-        delivered: list[int] = []
-        late: list[int] = []
+    async def _deliver(
+        self, client: Client, rows: Sequence[OutboxSignal]
+    ) -> tuple[dict[str, list[OutboxSignal]], list[BaseException | None]]:
+        """Deliver to many workflows at once, to each in order; gives the signals of each, and what went wrong there."""
+        by_workflow: dict[str, list[OutboxSignal]] = {}
+        for row in rows:
+            by_workflow.setdefault(row.workflow_id, []).append(row)
+        settled = _Settled()
         try:
-            for row in signals:
-                try:
-                    with self._tracing.under(row.traceparent):
-                        await self._send(client, row)
-                    self._database.passing("relay: signalled")
-                    delivered.append(row.id)
-                    seconds = (self._clock() - row.created_at).total_seconds()
-                    self._metrics.delivery_seconds.labels(_label(row)).observe(max(0.0, seconds))
-                    log.info("signal is delivered", workflow=row.workflow_id, signal=_label(row), seconds=seconds)
-                except RPCError as error:
-                    if not _is_workflow_gone(error):
-                        raise
-                    # The run is over or forgotten. The request's row keeps the outcome for a later run.
-                    late.append(row.id)
-                    self._metrics.late.labels(_label(row)).inc()
+            results = await asyncio.gather(
+                *(self._tell(client, signals, settled) for signals in by_workflow.values()), return_exceptions=True
+            )
         finally:
-            await asyncio.to_thread(self._mark, delivered, late)
+            if settled.delivered or settled.late:
+                await asyncio.to_thread(self._mark, settled)
+        return by_workflow, results
+
+    async def _tell(self, client: Client, signals: Sequence[OutboxSignal], settled: _Settled) -> None:
+        for row in signals:
+            try:
+                with self._tracing.under(row.traceparent):
+                    await self._send(client, row)
+                self._database.passing("relay: signalled")
+                settled.delivered.append(row.id)
+                seconds = (self._clock() - row.created_at).total_seconds()
+                self._metrics.delivery_seconds.labels(_label(row)).observe(max(0.0, seconds))
+                log.info("signal is delivered", workflow=row.workflow_id, signal=_label(row), seconds=seconds)
+            except RPCError as error:
+                if not _is_workflow_gone(error):
+                    raise
+                # The run is over or forgotten. The request's row keeps the outcome for a later run.
+                settled.late.append(row.id)
+                self._metrics.late.labels(_label(row)).inc()
 
     async def _send(self, client: Client, row: OutboxSignal) -> None:
         if row.signal == outbox.START:
@@ -246,12 +263,15 @@ class Relay:
             self._observe.metrics.sessions.labels("abandoned").inc(closed)
             log.info("abandoned sessions were closed", sessions=closed)
 
-    def _mark(self, delivered: Sequence[int], late: Sequence[int]) -> None:
-        with self._database.transaction("relay") as session:
-            outbox.mark_delivered(session, delivered, at=self._clock())
-            outbox.mark_delivered(session, late, at=self._clock(), note="the workflow had ended")
-            for workflow_id in outbox.workflows_of(session, late):
-                self._revive(session, workflow_id)
+    def _mark(self, settled: _Settled) -> None:
+        """Note what Temporal took, once a batch, without waiting for the disk: a lost note is a signal told twice."""
+        now = self._clock()
+        with self._database.transaction("relay", waits=False) as session:
+            outbox.mark_delivered(session, settled.delivered, at=now)
+            outbox.mark_delivered(session, settled.late, at=now, note="the workflow had ended")
+            if settled.late:
+                for workflow_id in outbox.workflows_of(session, settled.late):
+                    self._revive(session, workflow_id)
 
     def _revive(self, session: Session, workflow_id: str) -> None:
         """Start the workflow of an export that is not at its end: Temporal lost it, or was replaced by an empty one."""

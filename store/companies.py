@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from store import secrets
+from store import secrets, step_queries
 from store.tables import ApiKey, Company, Incident
 
 INCIDENT_TEXT_MAX = 2000
@@ -20,14 +20,13 @@ def company(session: Session, company_id: str) -> Company | None:
     return session.get(Company, company_id)
 
 
-def lock_company(session: Session, company_id: str | ScalarSelect[str]) -> Company | None:
+def lock_company(session: Session, company_id: str) -> Company | None:
     """Find a company and hold its row to the end of the transaction.
 
     Everything that moves a request takes this lock first, so no two processes decide on one request at a time. SQLite
     holds the whole database anyway.
     """
-    query = select(Company).where(Company.id == company_id).with_for_update(key_share=True)
-    return session.scalar(query.execution_options(populate_existing=True))
+    return session.scalar(step_queries.lock_company(), {"company": company_id})
 
 
 def is_bound_elsewhere(session: Session, company_id: str, *, name: str, path: str) -> bool:

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Select, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from store.tables import UNSUCCESSFUL_EXPORTS, Export, RefNumber, TimelineEntry
+from store import step_queries
+from store.states import WAITING
+from store.tables import UNSUCCESSFUL_EXPORTS, Export, RefNumber, Request, TimelineEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +46,75 @@ def traceparents(session: Session, export_ids: Sequence[int]) -> dict[int, str]:
     return {export_id: traceparent for export_id, traceparent in session.execute(query) if traceparent}
 
 
+def with_newest_request(
+    session: Session, company_id: str, kind: str, document_id: str
+) -> tuple[Export, Request | None] | None:
+    """Find an export by its document, and the last request that was queued for it. One statement."""
+    values = {"company": company_id, "kind": kind, "document": document_id}
+    found = session.execute(step_queries.export_with_request(), values).one_or_none()
+    return (found[0], found[1]) if found is not None else None
+
+
+@dataclass(kw_only=True)
+class Moving:
+    """An export that moves, as much of it as a change of its state needs; the change is written by `save_move`."""
+
+    id: int
+    company_id: str
+    kind: str
+    document_id: str
+    run_id: str | None
+    ref_number: str | None
+    quickbooks: dict[str, Any] | None
+    created_at: datetime
+    is_noted: bool
+    """The change is in the timeline already."""
+    may_wait: bool
+    """It waits for entries of the mapping."""
+    is_heard: bool
+    """The company has webhooks."""
+    state: str = ""
+    detail: str = ""
+    error: dict[str, Any] | None = None
+    owner: str | None = None
+    updated_at: datetime | None = None
+
+
+def moving(session: Session, company_id: str, kind: str, document_id: str, *, key: str) -> Moving | None:
+    """Find an export that moves; `key` names the entry of the timeline. One statement."""
+    values = {"company": company_id, "kind": kind, "document": document_id, "key": key}
+    found = session.connection().execute(step_queries.moving(), values).one_or_none()
+    if found is None:
+        return None
+    return Moving(company_id=company_id, kind=kind, document_id=document_id, **found._mapping)
+
+
+def save_move(session: Session, row: Moving, *, with_transaction: bool) -> None:
+    """Write the new state of an export; the transaction only if it is new, for a person may give one meanwhile."""
+    values = {
+        "export": row.id,
+        "state": row.state,
+        "detail": row.detail,
+        "error": row.error,
+        "owner": row.owner,
+        "updated_at": row.updated_at,
+    }
+    if with_transaction:
+        values["quickbooks"] = row.quickbooks
+    session.connection().execute(step_queries.change_export(), values)
+
+
 def add_export(session: Session, new: NewExport, *, state: str, at: datetime) -> Export:
     """Add the row of a document that was never exported. The unique key refuses a second one."""
-    row = Export(
+    row = new_export(new, state=state, at=at)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def new_export(new: NewExport, *, state: str, at: datetime) -> Export:
+    """Give that row without writing it: it has no id yet."""
+    return Export(
         company_id=new.company_id,
         kind=new.kind,
         document_id=new.document_id,
@@ -54,13 +122,11 @@ def add_export(session: Session, new: NewExport, *, state: str, at: datetime) ->
         content_hash=new.content_hash,
         document=new.document,
         state=state,
+        detail="",
         changes=[],
         created_at=at,
         updated_at=at,
     )
-    session.add(row)
-    session.flush()
-    return row
 
 
 def add_timeline(session: Session, export_id: int, *, at: datetime, state: str, text: str, key: str) -> bool:
@@ -69,6 +135,21 @@ def add_timeline(session: Session, export_id: int, *, at: datetime, state: str, 
         return False
     session.add(TimelineEntry(export_id=export_id, at=at, state=state, text=text, key=key))
     return True
+
+
+def noted(session: Session, keys: Sequence[str]) -> frozenset[str]:
+    """Say which of these keys the timelines hold."""
+    return frozenset(session.connection().scalars(step_queries.noted(), {"keys": list(keys)}))
+
+
+def add_entries(session: Session, entries: Sequence[dict[str, Any]]) -> None:
+    """Add entries with new keys, by the columns of `TimelineEntry`. They are written at once, in one statement."""
+    session.connection().execute(step_queries.add_entries(), list(entries))
+
+
+def add_request(session: Session, **values: Any) -> None:
+    """Put a request of an export into the queue, by the columns of `Request`. It is written at once."""
+    session.connection().execute(step_queries.add_request(), {"state": WAITING, **values})
 
 
 def timeline(session: Session, export_id: int) -> Sequence[TimelineEntry]:
@@ -180,40 +261,37 @@ def numbers_of_others(
 ) -> Callable[[str], bool]:
     """Give what says whether another document of this company (for bills: of the same carrier) uses a number."""
 
+    place = {"company": company_id, "kind": kind, "party": party_id, "document": document_id}
+
     def taken(ref_number: str) -> bool:
-        other = session.scalar(
-            select(RefNumber.document_id).where(
-                RefNumber.company_id == company_id,
-                RefNumber.kind == kind,
-                RefNumber.party_id == party_id,
-                RefNumber.ref_number == ref_number.casefold(),
-                RefNumber.document_id != document_id,
-            )
-        )
-        return other is not None
+        values = place | {"number": ref_number.casefold()}
+        return session.connection().scalar(step_queries.number_of_another(), values) is not None
 
     return taken
 
 
 def reserve_ref_number(
-    session: Session, *, company_id: str, kind: str, party_id: str, ref_number: str, document_id: str
+    session: Session,
+    *,
+    company_id: str,
+    kind: str,
+    party_id: str,
+    ref_number: str,
+    document_id: str,
+    holds_none: bool = False,
 ) -> None:
-    """Reserve the number for the document and give back what it held before. QuickBooks ignores case."""
-    session.execute(
-        delete(RefNumber).where(
-            RefNumber.company_id == company_id, RefNumber.kind == kind, RefNumber.document_id == document_id
+    """Reserve the number for the document and give back what it held before. QuickBooks ignores case.
+
+    `holds_none` says that it never held one: there is nothing to look for.
+    """
+    if not holds_none:
+        session.execute(
+            delete(RefNumber).where(
+                RefNumber.company_id == company_id, RefNumber.kind == kind, RefNumber.document_id == document_id
+            )
         )
-    )
-    session.add(
-        RefNumber(
-            company_id=company_id,
-            kind=kind,
-            party_id=party_id,
-            ref_number=ref_number.casefold(),
-            document_id=document_id,
-        )
-    )
-    session.flush()
+    values = {"company_id": company_id, "kind": kind, "party_id": party_id, "document_id": document_id}
+    session.connection().execute(step_queries.reserve_number(), values | {"ref_number": ref_number.casefold()})
 
 
 def recent_documents(session: Session, company_id: str, limit: int) -> Sequence[dict[str, Any]]:

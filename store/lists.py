@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, case, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
+from store import step_queries
 from store.list_tables import ListEntry
-from store.sync_tables import ListSync
 
 WORD_STARTS = (" ", ":", "-", "(", "&", "/", ".")
 """What a word may stand behind."""
@@ -48,8 +48,7 @@ def has_entries(session: Session, company_id: str, kind: str) -> bool:
 
 def complete_kinds(session: Session, company_id: str) -> frozenset[str]:
     """Give the lists over which a full pass ever came to its end."""
-    query = select(ListSync.kind).where(ListSync.company_id == company_id, ListSync.last_full_at.is_not(None))
-    return frozenset(session.scalars(query))
+    return frozenset(session.connection().scalars(step_queries.complete_kinds(), {"company": company_id}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from store import step_queries
 from store.tables import Export
 from store.wait_tables import ExportWait
 
@@ -63,7 +64,7 @@ def hold(session: Session, export_id: int) -> None:
 
 def end(session: Session, export_id: int) -> None:
     """Let an export wait no more."""
-    session.execute(delete(ExportWait).where(ExportWait.export_id == export_id))
+    session.connection().execute(step_queries.end_waits(), {"export": export_id})
 
 
 def end_started(session: Session, export_ids: Collection[int]) -> None:

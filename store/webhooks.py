@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from store.exports import Moving
 from store.tables import Company, Export
 from store.webhook_tables import Webhook, WebhookDelivery
 
@@ -88,7 +89,7 @@ def mark_started(session: Session, delivery_ids: Sequence[str], *, at: datetime)
         row.started_at = at
 
 
-def tell_export(session: Session, row: Export, *, at: datetime, key: str) -> None:
+def tell_export(session: Session, row: Export | Moving, *, at: datetime, key: str) -> None:
     """Write the messages about an export's new state, which `key` names; no names and no amounts."""
     event = EVENT_OF_STATE.get(row.state)
     if event is None:

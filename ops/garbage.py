@@ -1,0 +1,19 @@
+"""Python's search for garbage, in processes that run for weeks."""
+
+from __future__ import annotations
+
+import gc
+
+YOUNG_MAX = 10_000
+"""How many more objects there are when the youngest are searched; Python's own number is 700."""
+
+
+def leave_out_what_stays() -> None:
+    """Let later searches pass over all that is loaded by now, modules and classes above all: it stays anyway.
+
+    It is called once, when a process has loaded what it works with. Without it each full search looks at some 150,000
+    objects, which takes a tenth of a second in which the process does nothing else.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
