@@ -1,7 +1,8 @@
 """Each export ends as exactly one transaction in the right company file, or as a Failed with a true reason.
 
-`./qbd test -m long tests/scenario/test_chaos.py` runs many more seeds, QBD_CHAOS_SEEDS=from:to another range of them; a violation names its seed, and that seed fails again. Odd seeds
-are served by two bridges: each call of a session goes to either one, and two relays deliver.
+`./qbd test -m long tests/scenario/test_chaos.py` runs many more seeds, QBD_CHAOS_SEEDS=from:to any range of them. A
+violation names its seed, and that seed fails again. Odd seeds are served by two bridges: each call of a session goes to
+either one, and two relays deliver.
 """
 
 from __future__ import annotations
