@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 
 from activities.exports import ExportActivities
 from benchmarks import canned
-from ops.worker_process import new_id, now
+from ops.fresh import new_id, now
 from store import list_syncs, secrets
 from store.engine import Database
 from store.states import WAITING

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 from benchmarks import canned, filling
 from benchmarks.report import Figure
 from benchmarks.surroundings import Place
-from ops.worker_process import new_id, now
+from ops.fresh import new_id, now
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.session import Limits
 from store.engine import Database

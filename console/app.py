@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from console import (
     assets,
@@ -38,14 +40,22 @@ API_PREFIXES = ("/v1", "/openapi.json", "/healthz", "/readyz", "/metrics")
 
 def install(app: FastAPI, *, signer: Signer, origin: str) -> None:
     """Serve the console at `/` of the API's application; `origin` is where people find it."""
-    files = read_assets()
+    files, templates = _look()
     app.state.console = Console(
         origin=origin,
         signer=signer,
         doorkeeper=Doorkeeper(app.state.services.database, signer, is_secure=origin.startswith("https:")),
-        templates=_environment(files),
+        templates=templates,
         assets=files,
     )
+    app.router.routes.extend(_routes())
+    app.add_exception_handler(HTTPException, _not_found)
+
+
+@functools.cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Give the pages' routes, analysed once in a process as the API's are."""
+    shared = APIRouter()
     for router in (
         assets.router,
         home.router,
@@ -57,11 +67,14 @@ def install(app: FastAPI, *, signer: Signer, origin: str) -> None:
         documents.router,
         document.router,
     ):
-        app.include_router(router)
-    app.add_exception_handler(HTTPException, _not_found)
+        shared.include_router(router)
+    return tuple(shared.routes)
 
 
-def _environment(files: Assets) -> Environment:
+@functools.cache
+def _look() -> tuple[Assets, Environment]:
+    """Read the files and compile the templates once in a process."""
+    files = read_assets()
     templates = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -74,7 +87,7 @@ def _environment(files: Assets) -> Environment:
     templates.filters.update(standing=words.standing, owner=words.owner, file_name=words.file_name)
     more: dict[str, Any] = {"asset": files.address}
     templates.globals.update(more)
-    return templates
+    return files, templates
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

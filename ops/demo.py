@@ -23,7 +23,7 @@ from ops.database import migrate
 from ops.demo_report import DemoReport, Outcome, Sessions
 from ops.exits import settle
 from ops.keys import create_key
-from ops.ports import free_ports
+from ops.ports import NO_TLS, free_ports
 from ops.problems import DemoError
 from ops.settings import Settings, load_settings
 from ops.stack import PROJECT, data_folder, stack_parts, until_signal
@@ -105,7 +105,9 @@ class Demo:
         key = (await asyncio.to_thread(create_key, self._settings, "demo")).key
         headers = {"Authorization": f"Bearer {key}"}
         address = f"http://127.0.0.1:{self._settings.api_port}"
-        async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=CALL_TIMEOUT_S) as api:
+        async with httpx.AsyncClient(
+            base_url=address, headers=headers, trust_env=False, verify=NO_TLS, timeout=CALL_TIMEOUT_S
+        ) as api:
             company = freight_company(COMPANY_NAME)
             password, qwc = await self.connect(api)
             with web_connector(qwc, password, company) as connector:
@@ -214,7 +216,7 @@ class Demo:
 @contextmanager
 def web_connector(qwc: str, password: str, company: CompanyFile) -> Iterator[WebConnector]:
     """Add the application to a simulated Web Connector, as the bookkeeper does."""
-    with httpx.Client(trust_env=False, timeout=CALL_TIMEOUT_S) as http:
+    with httpx.Client(trust_env=False, verify=NO_TLS, timeout=CALL_TIMEOUT_S) as http:
         connector = WebConnector(read_qwc(qwc), password, company, http=http, sleep=_pause)
         connector.probe()
         yield connector

@@ -31,6 +31,7 @@ from ops.demo import (
 from ops.demo_report import DemoReport
 from ops.exits import settle
 from ops.keys import create_key
+from ops.ports import NO_TLS
 from ops.secret_key import with_secret_key
 from ops.settings import Settings
 from ops.stack import data_folder, stack_parts, until_signal
@@ -83,7 +84,9 @@ async def _show(settings: Settings, supervisor: Supervisor, report: DemoReport, 
     headers = {"Authorization": f"Bearer {key}"}
     address = f"http://127.0.0.1:{settings.api_port}"
     demo = Demo(settings, report)
-    async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=CALL_TIMEOUT_S) as api:
+    async with httpx.AsyncClient(
+        base_url=address, headers=headers, trust_env=False, verify=NO_TLS, timeout=CALL_TIMEOUT_S
+    ) as api:
         password, qwc = await demo.connect(api)
         with web_connector(qwc, password, freight_company(COMPANY_NAME)) as connector:
             await demo.bring_lists(api, connector)

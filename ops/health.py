@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from ops.ports import NO_TLS
 from ops.problems import ProblemError
 from ops.settings import Settings
 
@@ -46,7 +47,7 @@ def check_health(settings: Settings, process: str = "") -> HealthReport:
 
 def _ask(url: str) -> str | None:
     try:
-        answer = httpx.get(url, timeout=TIMEOUT_S, trust_env=False)
+        answer = httpx.get(url, timeout=TIMEOUT_S, trust_env=False, verify=NO_TLS)
     except httpx.ConnectError:
         return None
     except httpx.HTTPError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Mapping
 
 from ops.problems import PortInUseError
@@ -10,6 +11,9 @@ from ops.problems import PortInUseError
 LOOPBACK = "127.0.0.1"
 ANY = "0.0.0.0"
 """All addresses of this machine: what our servers listen on, and what collides with a listener on any of them."""
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of our own plain addresses: it trusts nobody, and spares each the reading of all authorities (20 ms)."""
 
 
 def free_ports(count: int) -> list[int]:

@@ -21,10 +21,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
 from ops.database import open_database
 from ops.exits import settle
+from ops.fresh import new_id, now
 from ops.problems import ProblemError
 from ops.settings import Settings
 from ops.wiring import connect_temporal
-from ops.worker_process import new_id, now
 from qbwc_bridge.recovery import MAY_BE_THERE
 from store import exports, queue, secrets, states, webhooks
 from store.companies import company

@@ -10,6 +10,7 @@ import typer
 
 from ops.database import open_database
 from ops.exits import settle
+from ops.fresh import now
 from ops.logs import configure_logging
 from ops.ports import ANY, LOOPBACK, free_ports, require_free
 from ops.problems import ProblemError
@@ -58,7 +59,6 @@ def run_codec(settings: Settings) -> None:
     from ops import wiring  # noqa: PLC0415
     from ops.codec_server import build_codec_app  # noqa: PLC0415
     from ops.http_server import serve  # noqa: PLC0415
-    from ops.worker_process import now  # noqa: PLC0415
 
     configure_logging(settings.log_level)
     database = open_database(settings)

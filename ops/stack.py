@@ -17,7 +17,7 @@ import httpx
 from ops import embedded
 from ops.database import make_data_folder, migrate
 from ops.exits import settle
-from ops.ports import require_all_free
+from ops.ports import NO_TLS, require_all_free
 from ops.problems import StackError
 from ops.secret_key import with_secret_key
 from ops.settings import Settings, env_name
@@ -102,7 +102,7 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
 
 async def answers(url: str) -> bool:
     """Say whether the address answers with 200; a proxy of the environment is not asked."""
-    async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT_S) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=PROBE_TIMEOUT_S) as client:
         try:
             return (await client.get(url)).status_code == httpx.codes.OK
         except httpx.HTTPError:

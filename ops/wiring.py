@@ -20,13 +20,12 @@ from temporalio.service import RPCError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ops.database import open_database
+from ops.fresh import new_id, now
 from ops.logs import configure_logging
 from ops.payload_codec import data_converter
 from ops.ports import LOOPBACK
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
-from ops.temporal_tracing import temporal_interceptors
-from ops.worker_process import new_id, now
 from store.engine import Database, Passing, go_on
 from store.secret_box import SecretBox
 from store.sightings import Sightings
@@ -81,7 +80,9 @@ async def connect_temporal(
     config.setdefault("namespace", NAMESPACE_DEFAULT)
     if runtime is not None:
         config["runtime"] = runtime
-    if tracing is not None:
+    if tracing is not None and tracing.is_on:
+        from ops.temporal_tracing import temporal_interceptors  # noqa: PLC0415
+
         config["interceptors"] = temporal_interceptors(tracing)
 
     async def connect() -> Client:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import secrets as randomness
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
@@ -18,6 +16,7 @@ from activities.exports import ExportActivities
 from activities.syncs import SyncActivities
 from activities.webhook_starter import WebhookStarter
 from activities.webhooks import WebhookActivities
+from ops.fresh import new_id, now
 from ops.workflow_runner import CheckedRunner
 from store.engine import Database
 from store.secret_box import NO_KEYS, SecretBox
@@ -38,16 +37,6 @@ STOP_GRACE = timedelta(seconds=20)
 
 class MissingSearchAttributesError(Exception):
     """Temporal lacks search attributes that every export carries; the message names them."""
-
-
-def new_id() -> str:
-    """Give a random id of 20 characters [A-Z2-7]: 96 bits, short enough for message sets (qbxml.md 1.2)."""
-    return base64.b32encode(randomness.token_bytes(12)).decode().rstrip("=")
-
-
-def now() -> datetime:
-    """Give the current time, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 def build_worker(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import select
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from store import online, sqlite_dialect
+from store.connections import LOCK_WAIT_S, open_postgresql, open_sqlite
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "alembic_version"
 LIGHT_POOL = 8
-LOCK_WAIT_S = 10
-"""How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
-
-
 _AFTER_COMMIT = "after_commit"
 _CONNECTION = "connection"
 Passing = Callable[[str], None]
@@ -49,6 +46,16 @@ def connection_of(session: Session) -> Connection:
     if found is None:
         found = session.info[_CONNECTION] = session.connection()
     return found
+
+
+@functools.cache
+def revisions() -> tuple[str, ...]:
+    """Give this program's migrations, oldest first: the numbers that their files begin with.
+
+    Alembic reads the same (tests/store/test_migrations.py), but loading it is a tenth of a process's start, and only
+    migrating needs it.
+    """
+    return tuple(sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")))
 
 
 class DatabaseProblemError(Exception):
@@ -82,8 +89,8 @@ class Database:
     def _open(self, *, waits: bool, size: int, commits_each: bool = False) -> Engine:
         """Give a way to the database: whose commits wait for the disk, and whose statements are committed each."""
         if self.is_sqlite:
-            return _open_sqlite(self.url, waits=waits, size=size, commits_each=commits_each)
-        return _open_postgresql(self.url, waits=waits, size=size, commits_each=commits_each)
+            return open_sqlite(self.url, waits=waits, size=size, commits_each=commits_each)
+        return open_postgresql(self.url, waits=waits, size=size, commits_each=commits_each)
 
     @contextmanager
     def transaction(self, step: str = "", *, waits: bool = True) -> Iterator[Session]:
@@ -134,14 +141,14 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("select 1"))
-                current = MigrationContext.configure(connection).get_current_revision()
+                current = _revision_of(connection)
         except SQLAlchemyError as error:
             raise DatabaseProblemError(
                 f"The database {self.shown} does not answer: {str(error.__cause__ or error).splitlines()[0]}"
             ) from error
-        if not self._is_newer(current) and current != self._head():
+        if not _is_newer(current) and current != revisions()[-1]:
             raise DatabaseProblemError(
-                f"The database {self.shown} is at migration {current or 'none'}, this program needs {self._head()}. "
+                f"The database {self.shown} is at migration {current or 'none'}, this program needs {revisions()[-1]}. "
                 "Run: ./qbd migrate"
             )
 
@@ -152,7 +159,7 @@ class Database:
         """
         try:
             with self.engine.connect() as connection:
-                return MigrationContext.configure(connection).get_current_revision() is not None
+                return _revision_of(connection) is not None
         except SQLAlchemyError:
             return False
 
@@ -161,6 +168,8 @@ class Database:
 
         Other processes may be at work, other migrations too: see `store.online`.
         """
+        from store import online  # noqa: PLC0415
+
         try:
             if self.is_sqlite:
                 with self.engine.begin() as connection:
@@ -175,6 +184,8 @@ class Database:
 
     def _upgrade_patiently(self) -> None:
         """Each revision is a transaction: a try goes on where the one before met a lock that was held for too long."""
+        from store import online  # noqa: PLC0415
+
         for left in reversed(range(online.TRIES)):
             try:
                 with self.engine.connect() as connection:
@@ -186,25 +197,15 @@ class Database:
                     raise
 
     def _upgrade(self, connection: Connection) -> None:
-        if self._is_newer(MigrationContext.configure(connection).get_current_revision()):
+        if _is_newer(_revision_of(connection)):
             return
         if not self.is_sqlite:
             connection.rollback()  # ends what reading began: Alembic makes a transaction for each revision
+        from alembic import command  # noqa: PLC0415
+
         config = self._alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-    def _is_newer(self, revision: str | None) -> bool:
-        """Say whether a revision is one that this program does not know: a later version of it made it."""
-        known = {script.revision for script in self._scripts().walk_revisions()}
-        return revision is not None and revision not in known
-
-    def _head(self) -> str | None:
-        return self._scripts().get_current_head()
-
-    @classmethod
-    def _scripts(cls) -> ScriptDirectory:
-        return ScriptDirectory.from_config(cls._alembic())
 
     @property
     def engines(self) -> tuple[Engine, ...]:
@@ -223,51 +224,20 @@ class Database:
 
     @staticmethod
     def _alembic() -> Config:
+        from alembic.config import Config  # noqa: PLC0415
+
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(MIGRATIONS))
         return config
 
 
-def _open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
-    sqlite_dialect.install()
-    driver = "sqlite" if commits_each else sqlite_dialect.DRIVER
-    engine = create_engine(url.set(drivername=driver), pool_size=size, max_overflow=size)
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
-        cursor = connection.cursor()
-        cursor.execute(f"pragma busy_timeout = {LOCK_WAIT_S * 1000}")
-        cursor.execute("pragma journal_mode = wal")
-        cursor.execute(f"pragma synchronous = {'full' if waits else 'normal'}")
-        cursor.execute("pragma foreign_keys = on")
-        cursor.close()
-
-    return engine
+def _revision_of(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, VERSION_TABLE):
+        return None
+    revision: str | None = connection.scalar(text(f"select version_num from {VERSION_TABLE}"))  # noqa: S608 no input
+    return revision
 
 
-def _open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
-    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_each else {}
-    engine = create_engine(url, pool_size=size, max_overflow=size, **more)
-
-    if not waits:
-
-        @event.listens_for(engine, "connect")
-        def on_connect(connection: Any, _record: Any) -> None:
-            connection.autocommit = True
-            connection.execute("set synchronous_commit = off")
-            connection.autocommit = commits_each
-
-    @event.listens_for(engine, "checkout")
-    def on_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
-        """Notice what a server that went away has closed; a ping would be a round trip each time.
-
-        An idle connection has nothing to say: when its socket is readable, it holds the end of the stream, or the
-        sentence that comes before it.
-        """
-        idle = select.poll()
-        idle.register(connection.fileno(), select.POLLIN)
-        if idle.poll(0):
-            raise InvalidatePoolError
-
-    return engine
+def _is_newer(revision: str | None) -> bool:
+    """Say whether a revision is one that this program does not know: a later version of it made it."""
+    return revision is not None and revision not in revisions()

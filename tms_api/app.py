@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from tms_api import (
     bulk,
@@ -56,6 +58,31 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
+@functools.cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Give the routes of every application: they hold nothing of one, and FastAPI takes long to analyse them."""
+    shared = APIRouter(generate_unique_id_function=lambda route: route.name)
+    for router in (
+        companies.router,
+        companies.releases_router,
+        connections.router,
+        console_links.router,
+        quiet_hours.router,
+        external_items.router,
+        suggestions.router,
+        targets.router,
+        choosing.router,
+        mappings.router,
+        bulk.router,
+        exports.router,
+        documents.router,
+        webhooks.router,
+        health.router,
+    ):
+        shared.include_router(router)
+    return tuple(shared.routes)
+
+
 @asynccontextmanager
 async def _going_on(app: FastAPI) -> AsyncIterator[None]:
     """Go on with exports that shall start again, and let them be when the process ends."""
@@ -78,7 +105,6 @@ def build_app(services: ApiServices) -> FastAPI:
         redoc_url=None,
         # A redirect would be an answer that is neither a result nor a problem.
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
         lifespan=_going_on,
     )
     app.state.services = services
@@ -86,24 +112,7 @@ def build_app(services: ApiServices) -> FastAPI:
     app.state.failed_keys = FailedKeys(services.clock)
     app.state.limiter = RateLimiter(services.rate_limit_per_minute, services.clock)
     problems.install(app)
-    for router in (
-        companies.router,
-        companies.releases_router,
-        connections.router,
-        console_links.router,
-        quiet_hours.router,
-        external_items.router,
-        suggestions.router,
-        targets.router,
-        choosing.router,
-        mappings.router,
-        bulk.router,
-        exports.router,
-        documents.router,
-        webhooks.router,
-        health.router,
-    ):
-        app.include_router(router)
+    app.router.routes.extend(_routes())
     app.add_middleware(Observer, metrics=services.metrics, tracing=services.tracing)
     app.add_middleware(SecurityHeaders, is_https=services.is_public_https)
     return app

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from ops.ports import NO_TLS
 from store import secrets
 from store.console_tables import ConsoleSession
 from store.tables import ApiKey
@@ -91,7 +92,7 @@ def test_a_link_runs_out_and_cannot_be_made_up(world: World) -> None:
 
 def test_the_api_makes_the_link(world: World) -> None:
     """Admins only; it leads to the console of that company and is kept by no idempotency."""
-    with httpx.Client(base_url=world.origin, trust_env=False) as api:
+    with httpx.Client(base_url=world.origin, trust_env=False, verify=NO_TLS) as api:
         assert api.post("/v1/companies/acme/console-link", headers=bearer(READER)).status_code == 403
         assert api.post("/v1/companies/rival/console-link", headers=bearer(OF_ACME)).status_code == 404
         headers = bearer() | {"Idempotency-Key": "once"}

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from ops.ports import NO_TLS
 from ops.settings import Settings
 from simulator.company import CompanyFile
 from simulator.qwc import read_qwc
@@ -119,7 +120,7 @@ def test_from_connect_to_successful(stack: Settings, window: NewWindow, tmp_path
         page = one.page
         sign_in(one, tms, company)
         qwc, password = connect(one, tmp_path)
-        with httpx.Client(trust_env=False, timeout=30) as http:
+        with httpx.Client(trust_env=False, verify=NO_TLS, timeout=30) as http:
             pause = whole_stack.CALLS_EVERY_S / 10
             connector = WebConnector(read_qwc(qwc), password, quickbooks, http=http, sleep=lambda _: time.sleep(pause))
             connector.probe()

@@ -14,6 +14,7 @@ import httpx
 from ops.database import migrate
 from ops.demo import demo_settings
 from ops.keys import create_key
+from ops.ports import NO_TLS
 from ops.secret_key import with_secret_key
 from ops.settings import Settings
 from ops.stack import stack_parts
@@ -51,7 +52,7 @@ def the_tms(settings: Settings) -> Iterator[httpx.Client]:
     """What TMS.ai does: HTTP calls with a key."""
     headers = {"Authorization": f"Bearer {create_key(settings, 'tms').key}"}
     address = f"http://127.0.0.1:{settings.api_port}"
-    with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=address, headers=headers, trust_env=False, verify=NO_TLS, timeout=30) as client:
         yield client
 
 

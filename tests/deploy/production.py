@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from ops.embedded import temporal_binary
-from ops.ports import free_ports
+from ops.ports import NO_TLS, free_ports
 from tests.deploy import compose_file
 from tests.deploy.compose_file import PROJECT
 from tests.support import postgres
@@ -200,7 +200,9 @@ class Production:
 def api_client(port: int, key: str) -> httpx.Client:
     """A client of the API with a key."""
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30)
+    return httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, verify=NO_TLS, timeout=30
+    )
 
 
 def _listens(port: int) -> bool:

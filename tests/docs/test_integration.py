@@ -26,9 +26,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.webhook_signing import signed_headers
 from ops import wiring
+from ops.fresh import new_id, now
 from ops.keys import create_key
 from ops.settings import load_settings
-from ops.worker_process import build_worker, new_id, now
+from ops.worker_process import build_worker
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.relay import Relay
 from qbwc_bridge.session import Limits

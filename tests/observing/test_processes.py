@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from ops.ports import free_ports
+from ops.ports import NO_TLS, free_ports
 from tests.scenario.stack import Stack
 from tests.support.otlp import collecting
 
@@ -32,7 +32,7 @@ def test_each_process_serves_its_metrics_and_soap_does_not(tmp_path: Path) -> No
         settings = stack.settings
         ports = {"bridge": port, "worker": settings.metrics_port, "api": settings.api_port}
         texts = {
-            name: httpx.get(f"http://127.0.0.1:{at}/metrics", trust_env=False, timeout=10).text
+            name: httpx.get(f"http://127.0.0.1:{at}/metrics", trust_env=False, verify=NO_TLS, timeout=10).text
             for name, at in ports.items()
         }
         for text in texts.values():
@@ -43,7 +43,10 @@ def test_each_process_serves_its_metrics_and_soap_does_not(tmp_path: Path) -> No
         assert "qbd_exports" in texts["worker"]
         assert "qbd_api_requests" in texts["api"]
         for path in ("/metrics", "/qbwc/metrics"):
-            assert httpx.get(f"http://127.0.0.1:{settings.soap_port}{path}", trust_env=False).status_code == 404
+            assert (
+                httpx.get(f"http://127.0.0.1:{settings.soap_port}{path}", trust_env=False, verify=NO_TLS).status_code
+                == 404
+            )
         given = set(re.findall(r"^# TYPE (\S+) ", "\n".join(texts.values()), re.MULTILINE))
         rules = yaml.safe_load((DOCS / "alerts.yml").read_text())
         expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]

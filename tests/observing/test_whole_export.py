@@ -34,11 +34,12 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Replayer
 
 from ops import export_list, observing, wiring
+from ops.fresh import now
 from ops.logs import configure_logging
 from ops.ports import free_ports
 from ops.settings import Settings, load_settings
 from ops.temporal_tracing import temporal_interceptors
-from ops.worker_process import build_worker, now
+from ops.worker_process import build_worker
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.observing import CallObserver, Observation
 from qbwc_bridge.relay import Relay

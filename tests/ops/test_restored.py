@@ -22,11 +22,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from ops import embedded, wiring
+from ops.fresh import new_id, now
 from ops.keys import create_key
 from ops.ports import free_ports
 from ops.restored import deliver_again, restored
 from ops.settings import load_settings
-from ops.worker_process import build_worker, new_id, now
+from ops.worker_process import build_worker
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.relay import Relay
 from qbwc_bridge.session import Limits

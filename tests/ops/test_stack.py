@@ -15,6 +15,7 @@ import pytest
 
 from ops.demo import demo_settings
 from ops.keys import create_key
+from ops.ports import NO_TLS
 from ops.problems import PortInUseError, StackError
 from ops.settings import load_settings
 from ops.stack import child_environment, data_folder, has_own_temporal, stack_parts, stack_ports
@@ -81,7 +82,10 @@ def test_up_restarts_what_dies_and_stops_cleanly(tmp_path: Path) -> None:
         bridge = child_of(up.pid, "bridge")
         os.kill(bridge, signal.SIGKILL)
         wait_for(lambda: "bridge runs again" in output.read_text(), up)
-        assert httpx.get(f"http://127.0.0.1:{settings.soap_port}/healthz", trust_env=False).status_code == 200
+        assert (
+            httpx.get(f"http://127.0.0.1:{settings.soap_port}/healthz", trust_env=False, verify=NO_TLS).status_code
+            == 200
+        )
         children = children_of(up.pid)
         children += [grandchild for child in children for grandchild in children_of(child)]
     finally:
@@ -113,7 +117,7 @@ def test_up_goes_on_after_everything_was_killed(tmp_path: Path) -> None:
     pids = [up.pid]
     try:
         headers = {"Authorization": f"Bearer {create_key(settings, 'test').key}"}
-        with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as api:
+        with httpx.Client(base_url=address, headers=headers, trust_env=False, verify=NO_TLS, timeout=30) as api:
             made = api.post("/v1/companies", json={"id": "acme", "name": "Acme", "quickbooks_release": "2024"}).json()
             api.put("/v1/companies/acme/mapping", json=stores.MAPPING)
             qwc = read_qwc(api.get("/v1/companies/acme/qwc").text)
@@ -129,8 +133,8 @@ def test_up_goes_on_after_everything_was_killed(tmp_path: Path) -> None:
         up = start_up()
         quickbooks = freight_company("Acme")
         with (
-            httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as api,
-            httpx.Client(trust_env=False, timeout=30) as soap,
+            httpx.Client(base_url=address, headers=headers, trust_env=False, verify=NO_TLS, timeout=30) as api,
+            httpx.Client(trust_env=False, verify=NO_TLS, timeout=30) as soap,
         ):
             connector = WebConnector(qwc, made["password"], quickbooks, http=soap)
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from ops.ports import NO_TLS
 from simulator.cuts import Cuts
 from simulator.web_connector import WebConnector
 from store import states
@@ -75,7 +76,7 @@ class Rolling(OnStack):
 
     def post(self, company: int) -> None:
         """Be the TMS until told to stop: one document after another, each until it is accepted."""
-        with httpx.Client(base_url=str(self.stack.api.base_url), trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=str(self.stack.api.base_url), trust_env=False, verify=NO_TLS, timeout=30) as http:
             http.headers["Authorization"] = self.stack.api.headers["Authorization"]
             for number in itertools.count(1):
                 if self.stop.is_set():

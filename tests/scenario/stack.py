@@ -17,7 +17,7 @@ import httpx
 
 from ops.database import migrate
 from ops.keys import create_key
-from ops.ports import free_ports
+from ops.ports import NO_TLS, free_ports
 from ops.settings import Settings, load_settings
 from ops.stack import answers, stack_parts
 from ops.supervisor import Part, Supervisor
@@ -97,7 +97,9 @@ class Stack:
             waves[-1] += [_twin(part, soap_port, metrics_port) for part in waves[-1] if f"{part.name}-2" in TWINS]
         self.front = Front(self.soap_ports, seed=0, probe_s=probe_s) if twins else None
         self.database = Database(self.settings.database)
-        self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.settings.api_port}", trust_env=False, timeout=30)
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.settings.api_port}", trust_env=False, verify=NO_TLS, timeout=30
+        )
         self.soap = self.new_client()
         self.told: list[str] = []
         self._supervisor = Supervisor(
@@ -110,7 +112,9 @@ class Stack:
     @staticmethod
     def new_client() -> httpx.Client:
         """Give a client that makes a connection for each call, so that each may go to another bridge."""
-        return httpx.Client(trust_env=False, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+        return httpx.Client(
+            trust_env=False, verify=NO_TLS, timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     @property
     def base(self) -> str:
@@ -179,7 +183,10 @@ class Stack:
     @staticmethod
     def _answers(port: int) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=2).status_code == 200
+            return (
+                httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, verify=NO_TLS, timeout=2).status_code
+                == 200
+            )
         except httpx.HTTPError:
             return False
 

@@ -1,13 +1,15 @@
 """Each export ends as exactly one transaction in the right company file, or as a Failed with a true reason.
 
-QBD_CHAOS_SEEDS=from:to runs another range of seeds; a violation names its seed, and that seed fails again. Odd seeds
-are served by two bridges: each call of a session goes to either one, and two relays deliver.
+`./qbd test -m long tests/scenario/test_chaos.py` runs many more seeds, QBD_CHAOS_SEEDS=from:to any range of them. A
+violation names its seed, and that seed fails again. Odd seeds are served by two bridges: each call of a session goes to
+either one, and two relays deliver.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,15 +17,24 @@ from tests.scenario import chaos, faults
 from tests.scenario.plan import Plan
 from tests.scenario.relays import TURNS
 
-CHUNK = 10
+QUICK = range(16)
+LONG = range(16, 200)
+CHUNK = 8
 """Seeds a test: enough tests for every core, few enough to read."""
 SEARCHED = 200
 """So many seeds at most until a build without recovery is caught."""
 
 
-def _chunks() -> list[range]:
-    first, _, end = os.environ.get("QBD_CHAOS_SEEDS", "0:40").partition(":")
-    return [range(start, min(start + CHUNK, int(end))) for start in range(int(first), int(end), CHUNK)]
+def _chunks() -> list[Any]:
+    wanted = os.environ.get("QBD_CHAOS_SEEDS")
+    if wanted is not None:
+        first, _, end = wanted.partition(":")
+        return _cut(range(int(first), int(end)))
+    return [*_cut(QUICK), *(pytest.param(seeds, marks=pytest.mark.long) for seeds in _cut(LONG))]
+
+
+def _cut(seeds: range) -> list[range]:
+    return [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
 
 
 def bridges_of(seed: int) -> int:

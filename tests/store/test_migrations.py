@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, event, inspect, text
 
 from store import online
-from store.engine import Database, DatabaseProblemError
+from store.engine import Database, DatabaseProblemError, revisions
 from tests.support import stores
 
 pytestmark = pytest.mark.both_databases
 
-REVISIONS = [script.revision for script in Database._scripts().walk_revisions()][::-1]
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(Database._alembic()).walk_revisions()][::-1]
 BEFORE_RELEASE = ("0001", "0002")
 """Between these no process ran beside the upgrade: 0002 took two columns away that nothing read."""
 PAIRS = [pair for pair in pairwise(REVISIONS) if pair != BEFORE_RELEASE]
@@ -95,6 +96,11 @@ def test_the_statements_of_an_old_process_work_after_the_upgrade(empty: Database
             connection.execute(table.insert().values(row))
             [found] = connection.execute(table.select()).mappings()
             assert {name: found[name] for name in row if name != "id"}
+
+
+def test_the_files_are_named_after_their_revisions() -> None:
+    """Every process looks at the names only."""
+    assert list(revisions()) == REVISIONS
 
 
 def test_a_database_that_is_newer_than_the_program_is_used_and_left_alone(database: Database) -> None:

@@ -25,7 +25,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.exports import ExportActivities
 from activities.webhook_starter import WebhookStarter
-from ops.worker_process import build_webhook_worker, build_worker, now
+from ops.fresh import now
+from ops.worker_process import build_webhook_worker, build_worker
 from ops.workflow_runner import strict_sandbox
 from store import states, webhooks
 from store.engine import Database

@@ -1,0 +1,78 @@
+"""How each kind of database is opened: what every new connection is told, and how transactions begin."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.exc import InvalidatePoolError
+
+LOCK_WAIT_S = 10
+"""How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
+_DRIVER = "sqlite+immediate"
+
+
+class ImmediateSqlite(SQLiteDialect_pysqlite):
+    """SQLite whose transactions hold the write lock from their start.
+
+    An event of the engine could do the same, at the price of a look for listeners at every statement.
+    """
+
+    supports_statement_cache = True
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """Begin. Two deferred transactions that both turn into writers would end one with "database is locked"."""
+        dbapi_connection.execute("begin immediate")
+
+
+def open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
+    """Give a pool of at least `size` connections; `waits`: for the disk, at each commit.
+
+    With `commits_each` nothing begins a transaction, so each statement is one.
+    """
+    registry.register("sqlite.immediate", __name__, ImmediateSqlite.__name__)
+    driver = "sqlite" if commits_each else _DRIVER
+    engine = create_engine(url.set(drivername=driver), pool_size=size, max_overflow=size)
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
+        cursor = connection.cursor()
+        cursor.execute(f"pragma busy_timeout = {LOCK_WAIT_S * 1000}")
+        cursor.execute("pragma journal_mode = wal")
+        cursor.execute(f"pragma synchronous = {'full' if waits else 'normal'}")
+        cursor.execute("pragma foreign_keys = on")
+        cursor.close()
+
+    return engine
+
+
+def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
+    """Give the same for PostgreSQL."""
+    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_each else {}
+    engine = create_engine(url, pool_size=size, max_overflow=size, **more)
+
+    if not waits:
+
+        @event.listens_for(engine, "connect")
+        def on_connect(connection: Any, _record: Any) -> None:
+            connection.autocommit = True
+            connection.execute("set synchronous_commit = off")
+            connection.autocommit = commits_each
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+        """Notice what a server that went away has closed; a ping would be a round trip each time.
+
+        An idle connection has nothing to say: when its socket is readable, it holds the end of the stream, or the
+        sentence that comes before it.
+        """
+        idle = select.poll()
+        idle.register(connection.fileno(), select.POLLIN)
+        if idle.poll(0):
+            raise InvalidatePoolError
+
+    return engine
