@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from markupsafe import Markup, escape
+
+_NAMED_TIME = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC\b")
 
 
 def when(value: datetime | None) -> Markup:
@@ -14,6 +17,18 @@ def when(value: datetime | None) -> Markup:
         return Markup("never")
     shown = f"{value:%Y-%m-%d %H:%M} UTC"
     return Markup('<time datetime="{}" data-local>{}</time>').format(value.isoformat(timespec="seconds"), shown)
+
+
+def with_times(text: str) -> Markup:
+    """Write a sentence of the API; the times in it, which it names in UTC, are shown as `when` shows them."""
+    return Markup(_NAMED_TIME.sub(_as_time, str(escape(text))))  # noqa: S704 escaped, and digits only
+
+
+def _as_time(found: re.Match[str]) -> str:
+    try:
+        return str(when(datetime.strptime(found[0], "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)))
+    except ValueError:
+        return found[0]
 
 
 def span(value: timedelta) -> str:
@@ -56,4 +71,12 @@ def moment(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-FILTERS = {"moment": moment, "when": when, "span": span, "ago": ago, "count": count, "money": money}
+FILTERS = {
+    "moment": moment,
+    "when": when,
+    "with_times": with_times,
+    "span": span,
+    "ago": ago,
+    "count": count,
+    "money": money,
+}

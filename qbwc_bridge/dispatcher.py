@@ -25,7 +25,7 @@ from qbwc_bridge.session import Limits, Recovery, Step, Waiting
 from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
-from qbxml.outcomes import classify_hresult
+from qbxml.outcomes import classify_hresult, normalise_hresult
 from store import outbox, queue, secrets, sightings, sign_ins, states, webhooks
 from store.changes import write_changes
 from store.companies import company, record_incident_once, signs_in
@@ -208,8 +208,9 @@ class Dispatcher:
             if exchange.kind == "list":
                 ends = self._lists.record(session, owner, wc, exchange, answer)
             self._observe.answered(session, exchange)
-            if not ends:
-                owner.problem = None  # QuickBooks works, and with the right file
+            if not ends and normalise_hresult(hresult) != answers.UNKNOWN_VERSION:
+                # QuickBooks works, and with the right file. Before it understands a version, nothing is known to work.
+                owner.problem = None
             exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange)
             return exchange.progress
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from mapping.lists import ListKind
 from qbwc_bridge import list_questions, list_sync
-from qbwc_bridge.answers import Answer
+from qbwc_bridge.answers import Answer, problem_of
 from qbwc_bridge.list_entries import entry_of
 from qbwc_bridge.list_sync import ACTIVITY, DELETED, KINDS, Mode, Pass, Phase, Seen
 from qbwc_bridge.list_times import day_before
@@ -27,7 +27,8 @@ from qbxml.deleted_lists import ListDeletedRet
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse
 from qbxml.lists import ListRet
 from qbxml.outcomes import classify_status
-from store import list_syncs, list_writes, outbox, queue, states
+from qbxml.verdicts import Retry
+from store import list_syncs, list_writes, outbox, queue, states, webhooks
 from store.polls import Glance
 from store.sync_tables import CompanySync, ListSync
 from store.tables import Company, MessageSet, WebConnectorSession
@@ -270,6 +271,10 @@ class ListSyncs:
             for one in asked:
                 _save(session, owner.id, list_sync.again(one))
             return False
+        if ruled.verdict.retry is Retry.LOWER_VERSION:
+            # None is left: exports would not be understood either. Other failures of lists never hurt exports.
+            problem = problem_of(ruled.verdict, answer.message, self._clock())
+            owner.problem = webhooks.noted_problem(session, owner, problem, at=self._clock())
         text = f"{ruled.verdict.explanation} {ruled.verdict.next_step}"
         self._fail(session, owner, asked, text)
         self._end_if_done(session, owner)

@@ -229,10 +229,11 @@ HRESULTS: dict[str, HresultEntry] = {
     "0x80040423": HresultEntry(
         Entry(
             "version_not_supported",
-            "us",
+            "it",
             Retry.LOWER_VERSION,
             "This QuickBooks does not understand the version of the language that the export used.",
-            "Nothing to do: the export uses a version that this QuickBooks lists.",
+            "The export tries older versions by itself. If QuickBooks understands none of them, update it to its "
+            "latest release under Help, Update QuickBooks.",
         )
     ),
     "0x80040424": _later(

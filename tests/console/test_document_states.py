@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -21,6 +22,63 @@ from .test_documents_pages import an_invoice
 expect.set_options(timeout=30_000)  # a page looks every five seconds, and a busy machine is slow, not wrong
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300), pytest.mark.parametrize("width", ["wide", "narrow"])]
 REFUSAL = 'There is an invalid reference to QuickBooks Customer "Cafe Rio Foods" in the Invoice.'
+
+
+def a_bill(document_id: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "kind": "carrier_bill",
+        "id": document_id,
+        "number": "901",
+        "carrier": {"id": "car_7", "name": "Acme Carrier LLC"},
+        "date": "2026-11-20",
+        "currency": "USD",
+        "lines": [
+            {"id": "1", "charge": "LINEHAUL", "description": "Dallas TX - Reno NV", "amount": "1450.00"},
+            {"id": "2", "charge": "FUEL", "description": "Fuel surcharge", "amount": "180.00"},
+        ],
+        "total": "1630.00",
+        **fields,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sort:
+    """What differs between the pages of an invoice and of a carrier bill."""
+
+    document: dict[str, Any]
+    center: str
+    party: str
+    total: str
+    field: str
+    other: str
+    refusal: str
+
+    @property
+    def address(self) -> str:
+        return f"/documents/{self.document['kind']}/{self.document['id']}"
+
+
+SORTS = {
+    "invoice": Sort(
+        document=an_invoice("inv_1", number="901"),
+        center="Customer Center",
+        party="Cafe Rio Foods, Inc.",
+        total="2,062.50",
+        field="Customer in QuickBooks",
+        other="Pinnacle Paper",
+        refusal=REFUSAL,
+    ),
+    "bill": Sort(
+        document=a_bill("bil_1"),
+        center="Vendor Center",
+        party="Acme Carrier LLC",
+        total="1,630.00",
+        field="Vendor in QuickBooks",
+        other="Sagebrush Trucking",
+        refusal='There is an invalid reference to QuickBooks Vendor "Acme Carrier LLC" in the Bill.',
+    ),
+}
+of_both_sorts = pytest.mark.parametrize("sort", SORTS.values(), ids=SORTS)
 
 
 def _look(one: Window) -> None:
@@ -75,8 +133,8 @@ def _select(page: Page, *document_ids: str) -> None:
         _row(page, document_id).get_by_role("checkbox").check()
 
 
-def _error(played: Played, document_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = played.api.get(f"/v1/companies/acme/exports/invoice/{document_id}").json()["error"]
+def _error(played: Played, document_id: str, *, kind: str = "invoice") -> dict[str, Any]:
+    found: dict[str, Any] = played.api.get(f"/v1/companies/acme/exports/{kind}/{document_id}").json()["error"]
     return found
 
 
@@ -132,10 +190,11 @@ def test_many_at_once(world: World, window: NewWindow, width: str) -> None:
     assert {txn.ref_number for txn in played.quickbooks.ledger} == {"901", "902"}
 
 
+@of_both_sorts
 @pytest.mark.parametrize("knows_number", [True, False])
-def test_it_is_there(world: World, window: NewWindow, width: str, knows_number: bool) -> None:
+def test_it_is_there(world: World, window: NewWindow, width: str, knows_number: bool, sort: Sort) -> None:
     """In doubt: the page says where to look; a person's word, with or without the number, ends it."""
-    played, page, one = _in_doubt(world, window, width, is_there=True)
+    played, page, one = _in_doubt(world, window, width, sort, is_there=True)
     txn_id = "5A2B-1767225600"
     with _never_reloaded(page):
         field = page.get_by_label("QuickBooks ID number, if you know it")
@@ -154,9 +213,10 @@ def test_it_is_there(world: World, window: NewWindow, width: str, knows_number: 
     assert not played.quickbooks.ledger, "it is not sent again"
 
 
-def test_export_again(world: World, window: NewWindow, width: str) -> None:
+@of_both_sorts
+def test_export_again(world: World, window: NewWindow, width: str, sort: Sort) -> None:
     """In doubt, and a person saw that it is not there: then, and only then, it is sent again."""
-    played, page, one = _in_doubt(world, window, width, is_there=False)
+    played, page, one = _in_doubt(world, window, width, sort, is_there=False)
     _session(played)
     assert played.quickbooks.ledger == []
     with _never_reloaded(page):
@@ -171,15 +231,17 @@ def test_export_again(world: World, window: NewWindow, width: str) -> None:
         _look(one)
 
 
-def _in_doubt(world: World, window: NewWindow, width: str, *, is_there: bool) -> tuple[Played, Page, Window]:
+def _in_doubt(
+    world: World, window: NewWindow, width: str, sort: Sort, *, is_there: bool
+) -> tuple[Played, Page, Window]:
     """QuickBooks dies around the commit, and before anybody can ask it the books move to another file."""
     played = Played(world)
     played.map()
-    played.hand_over(an_invoice("inv_1"))
-    played.api.post("/v1/companies/acme/documents/invoice/inv_1/export")
+    played.hand_over(sort.document)
+    played.api.post(f"/v1/companies/acme{sort.address}/export")
     played.go_on()
     one = window(width)
-    page = _sign_in(world, one, "/documents/invoice/inv_1")
+    page = _sign_in(world, one, sort.address)
     faults = played.quickbooks.faults
     if is_there:
         faults.crash_after_commit_before_record()
@@ -193,9 +255,9 @@ def _in_doubt(world: World, window: NewWindow, width: str, *, is_there: bool) ->
     assert len(left.ledger) == is_there
     played.map()  # the other file's entries have ids of their own
     expect(_panel(page).get_by_text("It may already be in QuickBooks", exact=True)).to_be_visible()
-    expect(_panel(page)).to_contain_text("Customer Center")
-    expect(_panel(page)).to_contain_text("Cafe Rio Foods, Inc.")
-    expect(_panel(page)).to_contain_text("2,062.50")
+    expect(_panel(page)).to_contain_text(sort.center)
+    expect(_panel(page)).to_contain_text(sort.party)
+    expect(_panel(page)).to_contain_text(sort.total)
     expect(page.get_by_role("button", name="Retry", exact=True)).to_have_count(0)
     _look(one)
     return played, page, one
@@ -216,22 +278,41 @@ def _without(section: str, key: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("gap", "sentence", "field", "name"),
+    ("sort", "gap", "sentence", "field", "name"),
     [
-        (("charges", "FUEL"), "The charge FUEL is not linked", "External Item of line 2, FUEL", "Fuel Surcharge"),
-        (("customers", "cus_88"), "is not linked to QuickBooks", "Customer in QuickBooks", "Cafe Rio Foods"),
+        (
+            SORTS["invoice"],
+            ("charges", "FUEL"),
+            "The charge FUEL is not linked",
+            "External Item of line 2, FUEL",
+            "Fuel Surcharge",
+        ),
+        (
+            SORTS["invoice"],
+            ("customers", "cus_88"),
+            "is not linked to QuickBooks",
+            "Customer in QuickBooks",
+            "Cafe Rio Foods",
+        ),
+        (
+            SORTS["bill"],
+            ("carriers", "car_7"),
+            "is not linked to QuickBooks",
+            "Vendor in QuickBooks",
+            "Acme Carrier LLC",
+        ),
     ],
-    ids=["charge", "customer"],
+    ids=["charge", "customer", "carrier"],
 )
 def test_what_is_not_linked_is_linked_in_place(
-    world: World, window: NewWindow, width: str, gap: tuple[str, str], sentence: str, field: str, name: str
+    world: World, window: NewWindow, width: str, sort: Sort, gap: tuple[str, str], sentence: str, field: str, name: str
 ) -> None:
     """Sentence and owner beside the field; the link is made there, and the export goes through."""
     played = Played(world)
     played.map(**_without(*gap))
-    played.hand_over(an_invoice("inv_1"))
+    played.hand_over(sort.document)
     one = window(width)
-    page = _sign_in(world, one, "/documents/invoice/inv_1")
+    page = _sign_in(world, one, sort.address)
     with _never_reloaded(page):
         export = page.get_by_role("button", name="Export to QuickBooks Desktop")
         expect(export).to_be_disabled()
@@ -274,23 +355,24 @@ def test_a_pre_flight_problem_stands_beside_its_field(world: World, window: NewW
         expect(_panel(page).get_by_text("Successful", exact=True)).to_be_visible()
 
 
-def test_quickbooks_refuses(world: World, window: NewWindow, width: str) -> None:
+@of_both_sorts
+def test_quickbooks_refuses(world: World, window: NewWindow, width: str, sort: Sort) -> None:
     """Its words, ours, whose turn it is and the button: linked anew in place, the retry goes through."""
     played = Played(world)
     played.map()
-    played.hand_over(an_invoice("inv_1", number="901"))
-    played.quickbooks.faults.reject("901", 3140, REFUSAL, times=2)
+    played.hand_over(sort.document)
+    played.quickbooks.faults.reject("901", 3140, sort.refusal, times=2)
     one = window(width)
-    page = _sign_in(world, one, "/documents/invoice/inv_1")
+    page = _sign_in(world, one, sort.address)
     with _never_reloaded(page):
         page.get_by_role("button", name="Export to QuickBooks Desktop").click()
         _said(page, "It is on its way to QuickBooks.")
         _session(played)
-        failed = _error(played, "inv_1")
+        failed = _error(played, sort.document["id"], kind=sort.document["kind"])
         assert (failed["code"], failed["owner"]) == ("3140", "bookkeeper")
         expect(_panel(page).get_by_text(failed["explanation"])).to_be_visible()
         expect(_panel(page)).to_contain_text(f"Bookkeeper: {failed['next_step']}")
-        expect(_panel(page)).to_contain_text(f"QuickBooks' words: {REFUSAL}")
+        expect(_panel(page)).to_contain_text(f"QuickBooks' words: {sort.refusal}")
         expect(page.get_by_role("region", name="What happened")).to_contain_text("Failed")
         _look(one)
         _panel(page).get_by_role("button", name="Retry").click()
@@ -298,13 +380,13 @@ def test_quickbooks_refuses(world: World, window: NewWindow, width: str) -> None
         expect(_panel(page).get_by_text("Pending: ").first).to_be_visible()
         _session(played)
         expect(_panel(page).get_by_text(failed["explanation"])).to_be_visible()
-        _choose(page, "Customer in QuickBooks", "pinnacle", "Pinnacle Paper")
-        _said(page, "Linked to Pinnacle Paper. 1 failed export that waited for it starts again.")
+        _choose(page, sort.field, sort.other[:6].lower(), sort.other)
+        _said(page, f"Linked to {sort.other}. 1 failed export that waited for it starts again.")
         expect(_panel(page).get_by_text("Pending: ").first).to_be_visible()
         _session(played)
         expect(_panel(page).get_by_text("Successful", exact=True)).to_be_visible()
     [txn] = played.quickbooks.ledger
-    assert played.quickbooks.full_name(txn.entity) == "Pinnacle Paper"
+    assert played.quickbooks.full_name(txn.entity) == sort.other
 
 
 def test_why_it_waits(world: World, window: NewWindow, width: str) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 import pytest
 from playwright.sync_api import Page, expect
+
+from console.filters import with_times
+from store import companies
 
 from .conftest import NewWindow, Window, World
 from .played import Played, sample_mapping
@@ -19,6 +25,40 @@ def _at(world: World, one: Window, address: str) -> Page:
     page.get_by_role("button", name="Open the console").click()
     page.goto(f"{world.origin}/c/acme{address}")
     return page
+
+
+def test_times_inside_sentences_are_the_readers_own(world: World, window: NewWindow) -> None:
+    """A reason names a time in UTC without scripts, and in the reader's zone with them, as it moves on."""
+    played = Played(world)
+    played.map()
+    played.hand_over(an_invoice("inv_1"))
+    played.api.post("/v1/companies/acme/documents/invoice/inv_1/export")
+    played.go_on()
+    _seen(world, "2026-11-23T15:42:00+00:00")
+    here = "/c/acme/documents/invoice/inv_1"
+    plain = re.sub(r"</?time[^>]*>", "", world.by_link().get(here).text)
+    assert "The Web Connector was last seen at 2026-11-23 15:42 UTC." in plain
+    page = _at(world, window(), here.removeprefix("/c/acme"))
+    panel = page.get_by_role("region", name="QuickBooks", exact=True)
+    expect(panel).to_contain_text("The Web Connector was last seen at Nov 23, 2026, 09:42.")
+    _seen(world, "2026-11-23T15:57:00+00:00")
+    expect(panel).to_contain_text("was last seen at Nov 23, 2026, 09:57.", timeout=LOOKED_AGAIN_MS)
+
+
+def _seen(world: World, at: str) -> None:
+    with world.database.transaction() as session:
+        row = companies.company(session, "acme")
+        assert row is not None
+        row.last_seen_at = datetime.fromisoformat(at)
+
+
+@pytest.mark.parametrize(
+    "text", ["It said 2026-13-40 10:00 UTC.", "It said 2026-11-23 10:00.", "It said 12026-11-23 10:00 UTC."]
+)
+def test_what_is_no_time_stays_as_it_was_said(text: str) -> None:
+    """Sentences may hold words of QuickBooks: they are written as text, whatever they look like."""
+    assert with_times(text) == text
+    assert with_times(f"<b>{text}</b>") == f"&lt;b&gt;{text}&lt;/b&gt;"
 
 
 @pytest.mark.long

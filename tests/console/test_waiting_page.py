@@ -22,7 +22,8 @@ BACKSLASH = "\\"
 def words(answer: httpx.Response) -> str:
     """What a person reads."""
     assert answer.status_code == 200, answer.text
-    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", answer.text).split()))
+    inline = re.sub(r"</?time[^>]*>", "", answer.text)
+    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", inline).split()))
 
 
 def watches(client: httpx.Client) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qbwc_bridge import meeting, wrong_passwords
+from qbwc_bridge.answers import LOWER_VERSIONS, UNKNOWN_VERSION
 from qbxml.hresults import HRESULTS
 from simulator.company import CompanyFile
 from simulator.sample_company import freight_company
@@ -68,6 +69,14 @@ def _refusal(hresult: str) -> Trouble:
         next_step=entry.next_step,
         owner={"bookkeeper": YOU, "it": IT}[entry.owner],
     )
+
+
+def _unknown_version(_world: World, connector: WebConnector) -> None:
+    # Our own first question, in each version that we write; what the Web Connector itself asks is understood.
+    times = 1 + len(LOWER_VERSIONS)
+    connector.company.faults.fail_queries("CompanyActivityQueryRq", UNKNOWN_VERSION, "QuickBooks' own words.", times)
+    report = connector.run_once()
+    assert (report.outcome, len(report.exchanges)) == ("error", times)
 
 
 def _wrong_password(_world: World, connector: WebConnector) -> None:
@@ -159,6 +168,13 @@ TROUBLES = {
     "access not allowed": _refusal("0x8004041A"),
     "release too old for the file": _refusal("0x80040409"),
     "edition not supported": _refusal("0x8004041F"),
+    "no version understood": Trouble(
+        make=_unknown_version,
+        mend=_nothing,
+        says=HRESULTS[UNKNOWN_VERSION].entry.explanation,
+        next_step=HRESULTS[UNKNOWN_VERSION].entry.next_step,
+        owner=IT,
+    ),
     "stopped calling": Trouble(
         make=_silence,
         mend=_nothing,

@@ -18,6 +18,7 @@ MET = (
     "0x8004041A",
     "0x80040409",
     "0x8004041F",
+    "0x80040423",
 )
 """What QuickBooks says most often when a company is connected."""
 _YOURS = Binding(file_id="1", company_name="Your Company", company_file="its file")
