@@ -243,7 +243,11 @@ async def test_openapi_describes_documents_and_problems(world: World) -> None:
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
 
 
-def test_schemathesis_finds_nothing(world: World, serving: Callable[[FastAPI], AbstractContextManager[str]]) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.long)])
+def test_schemathesis_finds_nothing(
+    world: World, serving: Callable[[FastAPI], AbstractContextManager[str]], examples: int
+) -> None:
     """Made-up requests get answers that the description promises, and never a 500."""
     import schemathesis
     from hypothesis import HealthCheck, Phase, given, settings
@@ -262,7 +266,7 @@ def test_schemathesis_finds_nothing(world: World, serving: Callable[[FastAPI], A
             operation = result.ok()
 
             @settings(
-                max_examples=6,
+                max_examples=examples,
                 deadline=None,
                 database=None,
                 derandomize=True,

@@ -91,7 +91,8 @@ def store_lists(database: Database, company: CompanyFile, company_id: str = "acm
         row = session.get(Company, company_id)
         assert row is not None
         row.preferences = facts_of(company).model_dump(mode="json")
-        for old in session.query(ListEntry).filter_by(company_id=company_id):
+        known = {(old.kind, old.list_id): old for old in session.query(ListEntry).filter_by(company_id=company_id)}
+        for old in known.values():
             old.is_gone = True
         for kind in ListKind:
             session.merge(
@@ -100,19 +101,21 @@ def store_lists(database: Database, company: CompanyFile, company_id: str = "acm
                 )
             )
         for entry in entries_of(company):
-            session.merge(
-                ListEntry(
-                    company_id=company_id,
-                    kind=entry.kind,
-                    list_id=entry.list_id,
-                    full_name=entry.full_name,
-                    name_key=name_key(entry.full_name),
-                    type=entry.type,
-                    is_active=entry.is_active,
-                    is_gone=False,
-                    parent_list_id=entry.parent_list_id,
-                    facts=entry.facts,
-                    time_modified="",
-                    updated_at=SYNCED_AT,
-                )
+            row_of_entry = ListEntry(
+                company_id=company_id,
+                kind=entry.kind,
+                list_id=entry.list_id,
+                full_name=entry.full_name,
+                name_key=name_key(entry.full_name),
+                type=entry.type,
+                is_active=entry.is_active,
+                is_gone=False,
+                parent_list_id=entry.parent_list_id,
+                facts=entry.facts,
+                time_modified="",
+                updated_at=SYNCED_AT,
             )
+            if (entry.kind, entry.list_id) in known:
+                session.merge(row_of_entry)
+            else:
+                session.add(row_of_entry)  # merging would ask the database for each
