@@ -103,23 +103,24 @@ class ExportActivities:
             document = parse_document(inp.document)
             if isinstance(document, list):
                 return self._refuse(session, inp, None, document)
+            digest = content_hash(document)
             found = exports.with_newest_request(session, owner.id, document.kind, document.id)
             if found is not None and _is_over_for(found[0], inp):
                 return Prepared(failure=_superseded())
-            row, request = found if found is not None else (self._new_row(owner, inp, document), None)
+            row, request = found if found is not None else (self._new_row(owner, inp, document, digest), None)
             row.run_id = inp.run_id
             row.traceparent = self._tracing.current()  # what the bridge does for this run belongs to its trace
-            if contracts.has_not_begun(row) and row.content_hash != content_hash(document):
+            if contracts.has_not_begun(row) and row.content_hash != digest:
                 # A start that was late: what our API accepted last is what is exported.
                 inp = inp.model_copy(update={"document": row.document})
                 accepted = parse_document(row.document)
                 if isinstance(accepted, list):
                     return self._refuse(session, inp, row, accepted)
-                document = accepted
-            adopted = self._adopt(session, row, request, inp, content_hash(document))
+                document, digest = accepted, content_hash(accepted)
+            adopted = self._adopt(session, row, request, inp, digest)
             if adopted is not None:
                 return adopted
-            return self._queue(session, owner, row, inp, document)
+            return self._queue(session, owner, row, inp, document, digest)
 
     @activity.defn(name=contracts.ACTIVITY_RECORD)
     def record_state(self, inp: RecordInput) -> None:
@@ -152,13 +153,13 @@ class ExportActivities:
                 request.state = states.CANCELLED
             return CancelResult(cancelled=request.state == states.CANCELLED)
 
-    def _new_row(self, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill) -> Export:
+    def _new_row(self, owner: Company, inp: PrepareInput, document: Invoice | CarrierBill, digest: str) -> Export:
         new = exports.NewExport(
             company_id=owner.id,
             kind=document.kind,
             document_id=document.id,
             number=document.number,
-            content_hash=content_hash(document),
+            content_hash=digest,
             document=inp.document,
         )
         return exports.new_export(new, state=ExportState.MAPPED, at=self._clock())
@@ -215,7 +216,13 @@ class ExportActivities:
         return Prepared(failure=failure)
 
     def _queue(
-        self, session: Session, owner: Company, row: Export, inp: PrepareInput, document: Invoice | CarrierBill
+        self,
+        session: Session,
+        owner: Company,
+        row: Export,
+        inp: PrepareInput,
+        document: Invoice | CarrierBill,
+        digest: str,
     ) -> Prepared:
         guid = external_guid_for(owner.id, document.kind, document.id, inp.run_id)
         mapped = checked(session, owner, document, external_guid=guid)
@@ -231,7 +238,7 @@ class ExportActivities:
             holds_none=row.ref_number is None,
         )
         row.document = inp.document
-        row.content_hash = content_hash(document)
+        row.content_hash = digest
         row.number = document.number
         row.external_guid = guid
         row.ref_number = mapped.ref_number

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Update, bindparam, func, insert, select, update
+from sqlalchemy import Insert, Integer, Select, Update, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.engine import connection_of
-from store.tables import Lease, OutboxSignal
+from store.tables import Lease, OutboxSignal, UtcDateTime
 
 NOTE_MAX = 500
 START = "(start)"
@@ -81,12 +81,9 @@ def take(session: Session, limit: int, *, now: datetime, hold_starts: timedelta)
     Starts among them are held: until that time has passed, nobody else delivers them or takes them back. What another
     transaction holds is passed over, and the later signals of its workflow with it.
     """
-    # In order per workflow: while one of its signals waits, or its start is on its way, the later ones wait as well.
-    held = select(OutboxSignal.workflow_id).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at > now)
-    query = select(OutboxSignal).where(
-        OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now, OutboxSignal.workflow_id.not_in(held)
-    )
-    free = session.scalars(query.order_by(OutboxSignal.id).limit(limit).with_for_update(skip_locked=True)).all()
+    free = session.scalars(_free(), {"now": now, "limit": limit}).all()
+    if not free:
+        return []
     rows = _without_gaps(session, free)
     for row in rows:
         if row.signal == START:
@@ -94,18 +91,34 @@ def take(session: Session, limit: int, *, now: datetime, hold_starts: timedelta)
     return rows
 
 
+@cache
+def _free() -> Select[OutboxSignal]:
+    """In order per workflow: while one of its signals waits, or its start is on its way, the later ones wait, too."""
+    now = bindparam("now", type_=UtcDateTime())
+    held = select(OutboxSignal.workflow_id).where(OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at > now)
+    query = select(OutboxSignal).where(
+        OutboxSignal.delivered_at.is_(None), OutboxSignal.available_at <= now, OutboxSignal.workflow_id.not_in(held)
+    )
+    query = query.order_by(OutboxSignal.id).limit(bindparam("limit", type_=Integer()))
+    return query.with_for_update(skip_locked=True)
+
+
 def _without_gaps(session: Session, free: Sequence[OutboxSignal]) -> Sequence[OutboxSignal]:
     """Leave out the workflows whose oldest waiting signal is not among these: a later one must not overtake it."""
     workflows = {row.workflow_id for row in free}
-    oldest = (
-        select(func.min(OutboxSignal.id))
-        .where(OutboxSignal.delivered_at.is_(None), OutboxSignal.workflow_id.in_(workflows))
-        .group_by(OutboxSignal.workflow_id)
-    )
     ids = {row.id for row in free}
-    heads = {first for first in session.scalars(oldest) if first in ids} if free else set()
+    heads = {first for first in session.scalars(_oldest(), {"workflows": list(workflows)}) if first in ids}
     whole = {row.workflow_id for row in free if row.id in heads}
     return [row for row in free if row.workflow_id in whole]
+
+
+@cache
+def _oldest() -> Select[int]:
+    """The oldest waiting signal of each workflow."""
+    query = select(func.min(OutboxSignal.id)).where(
+        OutboxSignal.delivered_at.is_(None), OutboxSignal.workflow_id.in_(bindparam("workflows", expanding=True))
+    )
+    return query.group_by(OutboxSignal.workflow_id)
 
 
 def postpone(session: Session, workflow_ids: Sequence[str], *, until: datetime) -> None:
@@ -142,14 +155,13 @@ def workflows_of(session: Session, signal_ids: Sequence[int]) -> Sequence[str]:
 
 def hold_lease(session: Session, name: str, *, holder: str, now: datetime, seconds: float) -> bool:
     """Take or keep the lease; False while another holder's has not run out, or another one is just taking it."""
-    query = select(Lease).where(Lease.name == name).with_for_update(skip_locked=True)
-    lease = session.scalar(query.execution_options(populate_existing=True))
+    lease = session.scalar(_lease(), {"name": name})
     if lease is None and session.scalar(select(Lease.name).where(Lease.name == name)) is None:
         # The first one ever: of two that come at once, the second finds the row when the first is through.
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         new = dialect.insert(Lease.__table__).values(name=name, holder=holder, until=LONG_AGO)
         connection_of(session).execute(new.on_conflict_do_nothing())
-        lease = session.scalar(query)
+        lease = session.scalar(_lease(), {"name": name})
     if lease is None:
         return False
     if lease.holder != holder and lease.until > now:
@@ -159,6 +171,12 @@ def hold_lease(session: Session, name: str, *, holder: str, now: datetime, secon
     lease.holder = holder
     lease.until = now + timedelta(seconds=seconds)
     return True
+
+
+@cache
+def _lease() -> Select[Lease]:
+    query = select(Lease).where(Lease.name == bindparam("name")).with_for_update(skip_locked=True)
+    return query.execution_options(populate_existing=True)
 
 
 def drop_lease(session: Session, name: str, *, holder: str) -> None:
