@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Form, Query, Request
@@ -11,12 +10,10 @@ from starlette.responses import Response
 
 from console.pages import go, render
 from console.routes import acts_as, console_router
-from console.words import rank
-from store.company_standings import CompanyStanding, companies_of, company_standings
+from store.company_standings import count_companies, worst_first
 from tms_api.access import COMPANIES
-from tms_api.companies import company_view_of, connect_company
+from tms_api.companies import company_views_of, connect_company
 from tms_api.company_models import NewCompany, release_list
-from tms_api.connection import connection_state
 from tms_api.problems import ProblemError
 from tms_api.security import caller_of
 from tms_api.services import ApiServices, Services
@@ -26,25 +23,16 @@ PAGE = 100
 router = console_router()
 
 
-def worst_first(found: list[CompanyStanding], now: datetime) -> list[str]:
-    """Give the ids by state, then by the oldest export that waits, then by name."""
-
-    def key(one: CompanyStanding) -> tuple[int, bool, float, str]:
-        oldest = one.oldest_waiting_at
-        return rank(connection_state(one, now)), oldest is None, oldest.timestamp() if oldest else 0.0, one.name.lower()
-
-    return [one.id for one in sorted(found, key=key)]
-
-
 def a_page(services: ApiServices, request: Request, number: int) -> dict[str, Any]:
-    """Read how all stand, in light rows, and wholly the companies of one page only."""
+    """Read the companies of one page."""
+    only = caller_of(request).company_id
     with services.database.transaction() as session:
-        ids = worst_first(company_standings(session, only=caller_of(request).company_id), services.clock())
-        last = max(1, -(-len(ids) // PAGE))
+        total = count_companies(session, only=only)
+        last = max(1, -(-total // PAGE))
         number = min(number, last)
-        shown = companies_of(session, ids[(number - 1) * PAGE : number * PAGE])
-        views = [company_view_of(session, row, services, request) for row in shown]
-    return {"companies": views, "total": len(ids), "number": number, "last": last}
+        shown = worst_first(session, now=services.clock(), limit=PAGE, offset=(number - 1) * PAGE, only=only)
+        views = company_views_of(session, shown, services, request)
+    return {"companies": views, "total": total, "number": number, "last": last}
 
 
 PageNumber = Annotated[int, Query(alias="page", ge=1, le=100_000)]

@@ -16,33 +16,27 @@ OWNERS = {
 
 
 class Standing(NamedTuple):
-    """A connection's state as a chip: kind, words, icon, and how bad it is (0 is worst)."""
+    """A connection's state as a chip: kind, words, icon."""
 
     kind: str
     text: str
     icon: str
-    rank: int
 
 
 _STANDINGS = {
-    ConnectionState.REFUSED: Standing("bad", "Needs a hand", "warn", 0),
-    ConnectionState.STALE: Standing("warn", "Not seen lately", "clock", 1),
-    ConnectionState.WAITING: Standing("wait", "Waiting for the first contact", "clock", 2),
-    ConnectionState.PAUSED: Standing("off", "Paused", "pause", 3),
-    ConnectionState.CONNECTED: Standing("ok", "Connected", "check", 4),
+    ConnectionState.REFUSED: Standing("bad", "Needs a hand", "warn"),
+    ConnectionState.STALE: Standing("warn", "Not seen lately", "clock"),
+    ConnectionState.WAITING: Standing("wait", "Waiting for the first contact", "clock"),
+    ConnectionState.PAUSED: Standing("off", "Paused", "pause"),
+    ConnectionState.CONNECTED: Standing("ok", "Connected", "check"),
 }
 
 
 def standing(company: CompanyView) -> Standing:
     """Give how a company's connection stands."""
     if company.quiet_until is not None and company.connection.state is ConnectionState.CONNECTED:
-        return Standing("off", "Quiet hours", "moon", 4)
+        return Standing("off", "Quiet hours", "moon")
     return _STANDINGS[company.connection.state]
-
-
-def rank(state: ConnectionState) -> int:
-    """Give how bad a state is; 0 is worst."""
-    return _STANDINGS[state].rank
 
 
 def owner(name: object) -> str:

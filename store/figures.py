@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Select, Text, case, cast, extract, func, literal, select
 from sqlalchemy.orm import Session
 
 from store import webhooks
@@ -32,6 +32,7 @@ from store.webhook_tables import WebhookDelivery
 COUNT_MAX = 100_000
 STALE_AFTER_INTERVALS = 3
 """A PC that sleeps over lunch is no news; three missed polls are."""
+CONNECTED, STALE, NEVER_SEEN, REFUSED, PAUSED = "connected", "stale", "never_seen", "refused", "paused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +63,10 @@ class Connections:
 
 def queues(session: Session) -> Sequence[CompanyPile]:
     """Give the queue of each company that has one, the longest first."""
-    waiting = _waiting().subquery()
+    piled = waiting().subquery()
     count = func.count()
-    query = select(waiting.c.company_id, count, func.min(waiting.c.created_at)).group_by(waiting.c.company_id)
-    rows = session.execute(query.order_by(count.desc(), waiting.c.company_id))
+    query = select(piled.c.company_id, count, func.min(piled.c.created_at)).group_by(piled.c.company_id)
+    rows = session.execute(query.order_by(count.desc(), piled.c.company_id))
     return [CompanyPile(company_id=company_id, count=number, oldest_at=at) for company_id, number, at in rows]
 
 
@@ -137,21 +138,24 @@ def has_problem() -> ColumnElement[bool]:
     return func.coalesce(cast(Company.problem, Text), "null") != "null"
 
 
+def standing(now: datetime) -> ColumnElement[str]:
+    """Say of a company how its Web Connector fares; in the order of the API's `connection.state`."""
+    overdue_at = extract("epoch", Company.last_seen_at) + STALE_AFTER_INTERVALS * 60 * Company.run_every_minutes
+    return case(
+        (Company.paused, literal(PAUSED)),
+        (has_problem(), literal(REFUSED)),
+        (Company.last_seen_at.is_(None), literal(NEVER_SEEN)),
+        (overdue_at < now.timestamp(), literal(STALE)),
+        else_=literal(CONNECTED),
+    )
+
+
 def connections(session: Session, now: datetime) -> Connections:
-    """Count companies by how their Web Connector fares; in the order of the API's `connection.state`."""
-    counts = dict.fromkeys(("connected", "stale", "never_seen", "refused", "paused"), 0)
-    rows = session.execute(select(Company.paused, has_problem(), Company.last_seen_at, Company.run_every_minutes))
-    for paused, is_refused, seen_at, minutes in rows:
-        if paused:
-            counts["paused"] += 1
-        elif is_refused:
-            counts["refused"] += 1
-        elif seen_at is None:
-            counts["never_seen"] += 1
-        elif now - seen_at > STALE_AFTER_INTERVALS * timedelta(minutes=minutes):
-            counts["stale"] += 1
-        else:
-            counts["connected"] += 1
+    """Count companies by how their Web Connector fares."""
+    counts = dict.fromkeys((CONNECTED, STALE, NEVER_SEEN, REFUSED, PAUSED), 0)
+    state = standing(now).label("state")
+    for found, count in session.execute(select(state, func.count()).group_by(state)):
+        counts[found] = count
     return Connections(**counts)
 
 
@@ -166,7 +170,8 @@ def leases(session: Session) -> dict[str, datetime]:
     return {lease.name: lease.until for lease in session.scalars(select(Lease))}
 
 
-def _waiting() -> Select[Any, Any]:
+def waiting() -> Select[Any, Any]:
+    """Ask for company and time of the oldest requests that wait."""
     return (
         select(Request.company_id, Request.created_at)
         .where(OPEN_REQUESTS, Request.state == "waiting")

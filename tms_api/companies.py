@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets as random
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from mapping.issues import Issue
 from mapping.rules import CompanyMapping, RefNumberRule
-from store import companies, list_syncs, queue, secrets
+from store import companies, company_standings, secrets
 from store.tables import Company
 from tms_api.access import company_not_found
 from tms_api.company_models import (
@@ -34,7 +35,6 @@ from tms_api.company_models import (
     release_list,
 )
 from tms_api.connect_steps import Step, connect_steps, new_ids_steps, password_steps
-from tms_api.list_models import lists_view
 from tms_api.problems import ProblemError, documented
 from tms_api.releases import ReleaseRefusedError, read_release
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute, caller_of
@@ -118,7 +118,7 @@ def list_companies(
     with services.database.transaction() as session:
         only = caller_of(request).company_id
         rows = companies.companies(session, after=cursor or "", limit=limit + 1, only=only)
-        items = [company_view_of(session, row, services, request) for row in rows[:limit]]
+        items = company_views_of(session, rows[:limit], services, request)
     return CompanyList(items=items, cursor=items[-1].id if len(rows) > limit else None)
 
 
@@ -259,17 +259,21 @@ def _new_guid() -> str:
 
 def company_view_of(session: Session, row: Company, services: ApiServices, request: Request) -> CompanyView:
     """Show a company inside the caller's transaction."""
-    return company_view(
-        row,
-        now=services.clock(),
-        waiting=queue.count_waiting(session, row.id),
-        in_flight=queue.count_in_flight(session, row.id),
-        oldest_waiting_at=queue.oldest_waiting_at(session, row.id),
-        lists=lists_view(
-            list_syncs.company_sync(session, row.id),
-            {one.kind: one for one in list_syncs.list_syncs(session, row.id)},
-        ),
-        wrong_password_at=companies.last_incident_at(session, row.id, "wrong_password"),
-        qwc_url=str(request.url_for("get_qwc", company=row.id)),
-        soap_url=services.public_soap_url,
-    )
+    return company_views_of(session, [row], services, request)[0]
+
+
+def company_views_of(
+    session: Session, rows: Sequence[Company], services: ApiServices, request: Request
+) -> list[CompanyView]:
+    """Show companies inside the caller's transaction; the database is asked as often as for one."""
+    parts = company_standings.parts_of(session, [row.id for row in rows])
+    return [
+        company_view(
+            row,
+            now=services.clock(),
+            parts=parts[row.id],
+            qwc_url=str(request.url_for("get_qwc", company=row.id)),
+            soap_url=services.public_soap_url,
+        )
+        for row in rows
+    ]

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from mapping.rules import RefNumberRule
+from store.company_standings import CompanyParts
 from store.quiet_hours import quiet_until
 from store.tables import Company
 from tms_api.connect_steps import Step
 from tms_api.connection import ConnectionState, diagnose
-from tms_api.list_models import ListsView
+from tms_api.list_models import ListsView, lists_view
 from tms_api.releases import note_on, selectable
 
 
@@ -230,17 +231,13 @@ def company_view(
     company: Company,
     *,
     now: datetime,
-    waiting: int,
-    in_flight: int,
-    oldest_waiting_at: datetime | None,
-    lists: ListsView,
-    wrong_password_at: datetime | None,
+    parts: CompanyParts,
     qwc_url: str,
     soap_url: str,
 ) -> CompanyView:
     """Show a company."""
     note = note_on(company.quickbooks_release, today=now.date())
-    found = diagnose(company, now, soap_url=soap_url, wrong_password_at=wrong_password_at)
+    found = diagnose(company, now, soap_url=soap_url, wrong_password_at=parts.wrong_password_at)
     return CompanyView(
         id=company.id,
         name=company.name,
@@ -269,13 +266,13 @@ def company_view(
             ),
             problem=company.problem,
         ),
-        lists=lists,
-        queue=QueueView(waiting=waiting, in_flight=in_flight),
+        lists=lists_view(parts.sync, parts.lists),
+        queue=QueueView(waiting=parts.waiting, in_flight=parts.in_flight),
         notes=[note] if note else [],
         created_at=company.created_at,
         quiet_hours=company.quiet_hours,
         quiet_until=quiet_until(company.quiet_hours, now),
-        oldest_waiting_at=oldest_waiting_at,
+        oldest_waiting_at=parts.oldest_waiting_at,
     )
 
 

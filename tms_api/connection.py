@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
 
 from store.connection_watch import NEXT_STEP as STALE_NEXT_STEP
 from store.figures import STALE_AFTER_INTERVALS
@@ -33,21 +32,8 @@ class Diagnosis:
     """None: nobody has to do anything."""
 
 
-class Standing(Protocol):
-    """What the state of a connection depends on: a `Company`, or a light row of many."""
-
-    @property
-    def paused(self) -> bool: ...  # noqa: D102
-    @property
-    def problem(self) -> object | None: ...  # noqa: D102
-    @property
-    def last_seen_at(self) -> datetime | None: ...  # noqa: D102
-    @property
-    def run_every_minutes(self) -> int: ...  # noqa: D102
-
-
-def connection_state(company: Standing, now: datetime) -> ConnectionState:
-    """Say how the connection fares; a pause and a refusal count before the clock."""
+def connection_state(company: Company, now: datetime) -> ConnectionState:
+    """Say how the connection fares; a pause and a refusal count before the clock. `figures.standing` is the same."""
     if company.paused:
         return ConnectionState.PAUSED
     if company.problem is not None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from store import (
     companies,
+    company_standings,
     connection_watch,
     documents,
     exports,
@@ -143,6 +144,14 @@ FOUND: dict[str, tuple[str | None, Question]] = {
     "exports that wait for an entry": (
         "ix_export_waits_entry",
         lambda s: waits.release(s, "c1", ["charges/1"], NOW),
+    ),
+    "the queues of a page of companies": (
+        "ix_requests_queue or ix_requests_open",
+        lambda s: s.execute(company_standings.queues_of(["c1", "c2"])).all(),
+    ),
+    "the last wrong passwords of a page of companies": (
+        "ix_incidents_company_at",
+        lambda s: s.execute(company_standings.wrong_passwords_of(["c1", "c2"])).all(),
     ),
     "who has released exports": ("ix_export_waits_due", waits.companies_with_released),
     "released exports": (None, lambda s: waits.released(s, "c1", after=0, limit=25)),
