@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import select
+import sqlite3
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import InvalidatePoolError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 LOCK_WAIT_S = 10
 """How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
@@ -42,12 +44,25 @@ def open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engi
         connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
         cursor = connection.cursor()
         cursor.execute(f"pragma busy_timeout = {LOCK_WAIT_S * 1000}")
-        cursor.execute("pragma journal_mode = wal")
+        _write_ahead(cursor)
         cursor.execute(f"pragma synchronous = {'full' if waits else 'normal'}")
         cursor.execute("pragma foreign_keys = on")
         cursor.close()
 
     return engine
+
+
+@retry(
+    retry=retry_if_exception_type(sqlite3.OperationalError),
+    wait=wait_fixed(0.05),
+    stop=stop_after_delay(LOCK_WAIT_S),
+    reraise=True,
+)
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Turn it on where it is not. Two that do so to a new file at once do not wait for each other by themselves."""
+    [mode] = cursor.execute("pragma journal_mode").fetchone()
+    if mode != "wal":
+        cursor.execute("pragma journal_mode = wal")
 
 
 def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:

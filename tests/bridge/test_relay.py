@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from benchmarks.queue_length import noted
 from qbwc_bridge.pace import BATCH, BATCH_MIN, PAUSE_MAX_S, Pace
 from qbwc_bridge.relay import LEASE_S, Relay
 from store import companies, exports, outbox, webhooks
@@ -65,6 +66,26 @@ async def test_signals_arrive_in_order_and_late_ones_are_settled(
         put(database, clock, "never-was", range(1))
         assert await relay.deliver_once(temporal.client) == 51
         assert await handle.result() == list(range(50))
+    with database.transaction() as session:
+        assert outbox.count_undelivered(session) == 0
+
+
+async def test_what_temporal_took_is_noted_once_for_a_batch(
+    temporal: WorkflowEnvironment, database: Database, database_kind: str, clock: stores.Clock
+) -> None:
+    """One statement that does not wait for the disk, however many workflows there are."""
+    relay = a_relay(database, temporal.client, clock)
+    names = [f"listener-6-{number}-{database_kind}" for number in range(5)]
+    async with Worker(temporal.client, task_queue="listen", workflows=[Listener]):
+        start = temporal.client.start_workflow
+        handles = [await start("Listener", 2, id=name, task_queue="listen") for name in names]
+        for name in names:
+            put(database, clock, name, range(2))
+        rows = await asyncio.to_thread(relay._take)
+        with noted(database) as seen:
+            await relay._deliver(temporal.client, rows)
+        assert [await handle.result() for handle in handles] == [[0, 1]] * 5
+    assert [statement.split()[0] for statement, _ in seen if not statement.startswith("set local")] == ["UPDATE"]
     with database.transaction() as session:
         assert outbox.count_undelivered(session) == 0
 
