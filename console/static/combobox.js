@@ -8,7 +8,7 @@
 // The address answers GET ?q=... with JSON {"options": [{value, label, note?, disabled?, reason?}], "more": bool}.
 import { announce } from "./copy.js";
 
-const PAUSE_MS = 120;
+const PAUSE_MS = 80;
 let number = 0;
 
 export function startComboboxes(root) {
