@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, exists, select
 
+from store.queries import is_in
 from store.sign_ins import WINDOW, is_held
 from store.states import SENT, WAITING
 from store.sync_tables import CompanySync
@@ -50,10 +51,10 @@ class Polls:
         now = bindparam("now", type_=UtcDateTime())
         address = bindparam("address", type_=String())
         waiting = exists().where(
-            Request.company_id == Company.id, Request.state == WAITING, Request.available_at <= now
+            Request.company_id == Company.id, is_in(Request.state, WAITING), Request.available_at <= now
         )
         unresolved = exists().where(
-            MessageSet.company_id == Company.id, MessageSet.state == SENT, MessageSet.kind == "write"
+            MessageSet.company_id == Company.id, is_in(MessageSet.state, SENT), MessageSet.kind == "write"
         )
         opened = exists().where(WebConnectorSession.company_id == Company.id, WebConnectorSession.state == "open")
         self._look = (

@@ -118,7 +118,7 @@ def keep_set(session: Session, **values: Any) -> None:
 def open_questions(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
     """Give the questions that this session was handed and has not answered, newest first."""
     query = select(MessageSet).where(
-        MessageSet.ticket_hash == ticket_hash, MessageSet.state == SENT, MessageSet.kind != "write"
+        MessageSet.ticket_hash == ticket_hash, queries.is_in(MessageSet.state, SENT), MessageSet.kind != "write"
     )
     return session.scalars(query.order_by(MessageSet.seq.desc())).all()
 
@@ -151,7 +151,7 @@ def exchanges(session: Session, ticket_hash: str, response: str) -> Exchanges:
 def answered_in_session(session: Session, ticket_hash: str, kind: str) -> MessageSet | None:
     """Find a question of a kind that this session was asked and that was answered."""
     query = select(MessageSet).where(
-        MessageSet.ticket_hash == ticket_hash, MessageSet.kind == kind, MessageSet.state == ANSWERED
+        MessageSet.ticket_hash == ticket_hash, MessageSet.kind == kind, queries.is_in(MessageSet.state, ANSWERED)
     )
     return session.scalar(query.order_by(MessageSet.seq.desc()).limit(1))
 
