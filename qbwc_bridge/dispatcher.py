@@ -112,6 +112,7 @@ class Dispatcher:
             sightings.note(connection_of(session), sighting)
             seen = self._polls.look(connection_of(session), username, address=address, now=now)
             if seen is None or seen.is_held or not signs_in(seen, password, now=now):
+                session.rollback()  # the note, too: this address is not the company's own
                 return ["", "busy"]  # changed in this moment: the next call finds out
             return self._begin(session, seen, now)
 

@@ -25,10 +25,10 @@ class Periodic:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Have it done a last time, and end."""
+    def stop(self, timeout_s: float = 15.0) -> None:
+        """Have it done a last time, and end; not later than that, whatever holds it up."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

@@ -49,7 +49,10 @@ def traceparents(session: Session, export_ids: Sequence[int]) -> dict[int, str]:
 def with_newest_request(
     session: Session, company_id: str, kind: str, document_id: str
 ) -> tuple[Export, Request | None] | None:
-    """Find an export by its document, and the last request that was queued for it. One statement."""
+    """Find an export by its document and hold its row, with the last request that was queued for it. One statement.
+
+    The caller holds the company: nobody else moves the request.
+    """
     values = {"company": company_id, "kind": kind, "document": document_id}
     found = session.execute(step_queries.export_with_request(), values).one_or_none()
     return (found[0], found[1]) if found is not None else None

@@ -45,14 +45,10 @@ class Sightings:
         self._lock = threading.Lock()
 
     def keep(self, seen: Sighting) -> None:
-        """Keep the newest of each company."""
+        """Keep the newest of each company, with the newest version that is known."""
         with self._lock:
-            before = self._kept.get(seen.company_id)
-            if before is not None and before.at > seen.at:
-                return
-            if before is not None and not seen.version:
-                seen = replace(seen, version=before.version)
-            self._kept[seen.company_id] = seen
+            older, newer = sorted((self._kept.get(seen.company_id, seen), seen), key=lambda one: one.at)
+            self._kept[seen.company_id] = newer if newer.version else replace(newer, version=older.version)
 
     def write(self, database: Database) -> int:
         """Write what is kept; gives how many. What could not be written is kept, and the error passed on."""

@@ -22,10 +22,10 @@ def lock_company() -> Select[Company]:
 
 @cache
 def export_with_request() -> Select[Export, Request]:
-    """An export by its document, with the newest of its requests."""
+    """An export by its document, locked, with the newest of its requests."""
     newest = select(func.max(Request.seq)).where(Request.export_id == Export.id).correlate(Export).scalar_subquery()
     query = select(Export, Request).outerjoin(Request, and_(Request.export_id == Export.id, Request.seq == newest))
-    return query.where(*_is_document())
+    return query.where(*_is_document()).with_for_update(key_share=True, of=Export)
 
 
 @cache

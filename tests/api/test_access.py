@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from ops.keys import SCOPES
 from store import secrets
 from store.tables import ApiKey
+from tests.support import stores
 from tests.support.stores import Clock
 from tms_api.access import RateLimiter, Scope, required_scope
+from tms_api.app import build_app
 
 from .conftest import NOW, World, an_invoice
 
@@ -184,3 +189,24 @@ async def test_a_refused_request_costs_no_export(world: World) -> None:
     assert answer.status_code == 403
     assert (await world.http.get(f"{ONE}/exports")).json()["items"] == []
     assert world.exporter.starts == []
+
+
+async def test_two_applications_in_one_process_share_nothing_but_their_code(world: World, tmp_path: Path) -> None:
+    """Routes are analysed once for all: keys, companies, limits and the count of wrong keys stay each one's own."""
+    (tmp_path / "other").mkdir()
+    for other in stores.sqlite(tmp_path / "other"):
+        services = replace(
+            world.app.state.services, database=other, registry=CollectorRegistry(), rate_limit_per_minute=2
+        )
+        transport = httpx.ASGITransport(build_app(services))
+        with other.transaction() as session:
+            session.add(ApiKey(id="k2", name="other", key_hash=secrets.fingerprint("other"), created_at=NOW))
+        headers = {"Authorization": "Bearer other"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://other", headers=headers) as http:
+            await world.connect()
+            assert (await http.get(ONE)).json()["code"] == "company_not_found"
+            assert (await http.get("/v1/companies")).json()["items"] == []
+            assert (await http.get("/v1/companies")).status_code == 429
+            assert (await http.get(ONE, headers=dict(world.http.headers))).json()["code"] == "key_unknown"
+        assert (await world.http.get(ONE, headers=headers)).json()["code"] == "key_unknown"
+        assert [(await world.http.get(ONE)).status_code for _ in range(3)] == [200] * 3

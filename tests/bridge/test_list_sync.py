@@ -17,6 +17,7 @@ from simulator.sample_company import freight_company
 from store import list_syncs
 from store.companies import company
 from store.engine import Database
+from store.sync_tables import ListSync
 from tests.support import lists, postgres, stores
 from tests.support.company_files import entries_of, facts_of
 from tests.support.direct import DirectWire
@@ -271,6 +272,24 @@ def test_a_failed_document_about_lists_is_noted_and_never_hurts_exports(world: W
     outcome = world.outcome(request_id)
     assert outcome is not None
     assert outcome.transaction is not None
+    settle_after_failure(world)
+    must_be_equal(world)
+
+
+def test_quickbooks_ends_when_some_lists_came_and_others_are_still_to_come(world: World) -> None:
+    """The session is over, the rest waits, and what came until then is counted."""
+    settle(world)
+    before = lists.list_of(world.database, "customer").entries
+    with world.database.transaction() as session:
+        for kind in ("item", "vendor"):
+            session.get_one(ListSync, ("acme", kind)).needs_full = True
+    world.quickbooks.add_customer("Shipper")
+    world.quickbooks.faults.fail_queries("ItemQueryRq", "0x80010108", "QuickBooks ended.", times=1)
+    world.clock.forward(hours=2)
+    world.update()
+    assert lists.sync_of(world.database).state == "failed"
+    assert lists.list_of(world.database, "vendor").phase == "failed"
+    assert lists.list_of(world.database, "customer").entries == before + 1
     settle_after_failure(world)
     must_be_equal(world)
 

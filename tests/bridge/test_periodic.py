@@ -38,6 +38,25 @@ def test_it_goes_on_after_trouble_and_does_its_work_a_last_time() -> None:
     assert len(calls) == done + 1
 
 
+def test_an_end_does_not_wait_for_ever() -> None:
+    """A database that neither answers nor refuses holds up the last time; the process must end all the same."""
+    goes_on, began = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        goes_on.wait(60)
+
+    periodic = Periodic("test", work, seconds=3600)
+    periodic.start()
+    stopping = threading.Thread(target=periodic.stop, kwargs={"timeout_s": 0.01}, daemon=True)
+    stopping.start()
+    assert began.wait(20)
+    stopping.join(20)
+    has_ended = not stopping.is_alive()
+    goes_on.set()
+    assert has_ended
+
+
 def test_a_bridge_that_ends_has_noted_who_polled(tmp_path: Path) -> None:
     with place("sqlite", tmp_path) as here:
         database = here.new_database()

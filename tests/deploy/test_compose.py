@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import QueuePool
 
 from ops.cli import app
 from ops.settings import FILE_SUFFIX, env_name, load_settings, secret_fields, settings_table
 from ops.worker_process import STOP_GRACE
+from store.engine import Database
 from tests.deploy import compose_file
 from tests.deploy.compose_file import JOBS, OURS, PORTLESS, PROJECT
 
@@ -231,6 +233,16 @@ def test_ports_are_the_settings(services: dict[str, Any]) -> None:
 
 def ports_of(service: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in service["environment"].items() if key.endswith("_PORT")}
+
+
+def test_connections_that_our_processes_may_open_are_told() -> None:
+    """Whoever runs more of them raises PostgreSQL's own limit by this number."""
+    database = Database("postgresql://nobody@127.0.0.1/nothing")
+    pools = [engine.pool for engine in database.engines if isinstance(engine.pool, QueuePool)]
+    usual, *of_bridges = (pool.size() + pool._max_overflow for pool in pools)
+    told = re.compile(r"bridge opens up to (\d+) connections.*?other process up to (\d+)", re.DOTALL)
+    for page in (PROJECT / "docs" / "deploy.md", compose_file.FILE):
+        assert told.findall(page.read_text("utf-8")) == [(str(usual + sum(of_bridges)), str(usual))], page.name
 
 
 def test_what_a_user_may_set_is_documented() -> None:

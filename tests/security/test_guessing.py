@@ -13,7 +13,7 @@ from qbwc_bridge.client_address import client_address
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.session import Limits
 from qbwc_bridge.wsgi import build_wsgi
-from store import companies, sign_ins
+from store import companies, secrets, sign_ins
 from store.companies import incidents
 from store.engine import Database
 from store.sign_in_tables import SignInFailures
@@ -76,6 +76,29 @@ def test_a_stranger_cannot_shut_out_the_companys_own_address(
     assert bridge.authenticate("qbwc-acme", stores.PASSWORD, HOME) == RIGHT
     assert company_of(database).problem is None
     assert "wrong_passwords_elsewhere" in codes(database)
+
+
+@pytest.mark.both_databases
+def test_a_password_that_ends_while_it_signs_in_leaves_no_trace(bridge: Dispatcher, database: Database) -> None:
+    """It was stolen, and is changed between the look and the session: its address must not become the company's own."""
+    assert bridge.authenticate("qbwc-acme", stores.PASSWORD, HOME) == RIGHT
+    assert bridge.authenticate("qbwc-acme", "mistyped", HOME) == WRONG  # there is a problem to end: more than a note
+    elsewhere = Database(database.url.render_as_string(hide_password=False))
+
+    def change(_connection: Any) -> None:
+        with elsewhere.transaction() as session:
+            owner = companies.lock_company(session, "acme")
+            assert owner is not None
+            companies.renew_password(owner, secrets.hash_password("a new one"), old_until=None)
+
+    _, unhurried, _ = database.engines
+    event.listen(unhurried, "begin", change, once=True)
+    assert bridge.authenticate("qbwc-acme", stores.PASSWORD, AWAY) == HELD
+    elsewhere.close()
+    owner = company_of(database)
+    assert owner.last_address == HOME
+    assert owner.problem is not None
+    assert bridge.authenticate("qbwc-acme", stores.PASSWORD, AWAY) == WRONG
 
 
 def test_a_saved_wrong_password_never_runs_into_the_limit(

@@ -24,6 +24,7 @@ from store.engine import Database
 from store.tables import Request, WebConnectorSession
 from store.webhook_tables import Webhook, WebhookDelivery
 from tests.support import stores
+from tms_api.exporting import require_export
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
@@ -153,6 +154,20 @@ def test_companies_do_not_wait_for_each_other_and_one_company_has_one_at_work(da
     with pytest.raises(OperationalError, match="lock timeout"), at_once(database, 2) as (one, two):
         lock_company(one, "acme")
         lock_company(two, "acme")
+
+
+def test_an_export_that_is_being_prepared_cannot_be_taken_back_meanwhile(database: Database) -> None:
+    """Otherwise it would be called Cancelled, and the queue would hold it all the same."""
+    document = stores.an_invoice()
+    with database.transaction() as session:
+        new = exports.NewExport(
+            company_id="acme", kind="invoice", document_id="inv_1", number="1", content_hash="x", document=document
+        )
+        exports.add_export(session, new, state="Mapped", at=NOW)
+    with pytest.raises(OperationalError, match="lock timeout"), at_once(database, 2) as (one, two):
+        lock_company(one, "acme")
+        assert exports.with_newest_request(one, "acme", "invoice", "inv_1") is not None
+        require_export(two, "acme", "invoice", "inv_1", lock=True)
 
 
 def test_who_waited_for_a_session_sees_what_the_call_before_left(database: Database) -> None:

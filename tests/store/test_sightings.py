@@ -70,3 +70,13 @@ def test_nothing_is_forgotten_while_the_database_is_away(database: Database, tmp
         gathered.write(Database(f"sqlite:///{tmp_path}/nowhere/there.sqlite"))
     assert gathered.write(database) == 1
     assert noted(database, "acme")[0] == NOW
+
+
+def test_a_version_that_comes_back_behind_a_newer_note_is_not_lost(database: Database) -> None:
+    """As after a write that failed: the Web Connector told its version only in the earlier of two calls."""
+    stores.add_company(database, "acme")
+    gathered = Sightings()
+    gathered.keep(seen("acme", minutes=1, address="192.0.2.2"))
+    gathered.keep(seen("acme", version="34.0"))
+    gathered.write(database)
+    assert noted(database, "acme") == (NOW + timedelta(minutes=1), "192.0.2.2", "34.0")
