@@ -14,6 +14,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 LOCK_WAIT_S = 10
 """How long a writer waits for another one on SQLite; QBWC itself waits about 100 s (web-connector.md 2.2)."""
+CONNECT_S = 10
+"""How long a PostgreSQL that does not even refuse is waited for, unless its address says otherwise."""
 _DRIVER = "sqlite+immediate"
 
 
@@ -68,6 +70,8 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
 def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
     """Give the same for PostgreSQL."""
     more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_each else {}
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(CONNECT_S)})
     engine = create_engine(url, pool_size=size, max_overflow=size, **more)
 
     if not waits:
