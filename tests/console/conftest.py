@@ -280,9 +280,12 @@ class Window:
         assert not bad, f"{self.page.url}: " + "; ".join(bad)
 
     def fits(self) -> None:
-        """Nothing makes the page wider than the window."""
+        """Nothing makes the page wider than the window, and nothing is wider than its place in a card."""
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{self.page.url} is {wide} px too wide"
+        facts = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
+        cut = self.page.eval_on_selector_all(".facts dd, .table--cards td", facts)
+        assert not cut, f"{self.page.url}: {cut}"
 
     def screenshot(self, name: str) -> None:
         """Keep a picture for the guide, when QBD_TEST_SCREENSHOTS asks for it."""
