@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,14 @@ def test_what_a_session_writes_waits_for_the_disk(quick_database: Database, tmp_
 @pytest.mark.both_databases
 def test_a_transaction_that_does_not_wait_leaves_the_next_one_waiting(database: Database, tmp_path: Path) -> None:
     """One thread has them in turns; what holds for one must not hold for the other."""
+    asked, waits, not_ = "show synchronous_commit", "on", "off"
     if database.is_sqlite:  # the one of the tests never waits
         database = Database(f"sqlite:///{tmp_path / 'durable.sqlite'}")
-    asked, waits, not_ = (
-        ("pragma synchronous", 2, 1) if database.is_sqlite else ("show synchronous_commit", "on", "off")
-    )
-    for expected in (waits, not_, waits, not_, not_, waits):
-        with database.transaction(waits=expected == waits) as session:
-            assert session.connection().exec_driver_sql(asked).scalar_one() == expected
+        asked, waits, not_ = "pragma synchronous", "2", "1"
+    with closing(database):
+        for expected in (waits, not_, waits, not_, not_, waits):
+            with database.transaction(waits=expected == waits) as session:
+                assert str(session.connection().exec_driver_sql(asked).scalar_one()) == expected
 
 
 def test_the_next_set_of_a_longer_queue_reads_no_more(here: Place) -> None:
