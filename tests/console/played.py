@@ -95,7 +95,7 @@ class Played:
                 self._start(ExportInput.model_validate(WorkflowStart.model_validate(payload).argument))
             elif signal == SIGNAL_SENT:
                 event = Sent.model_validate(payload)
-                self._record(event.request_id, ExportState.SENT, "The Web Connector fetched it for QuickBooks")
+                self._record(event.request_id, ExportState.SENT, SENT_TEXT)
             else:
                 self._end(Outcome.model_validate(payload))
 
@@ -124,9 +124,19 @@ class Played:
         else:
             self._record(event.request_id, ExportState.QUEUED, event.requeued or "Queued again")
 
-    def fail(self, document_id: str, failure: Failure, *, kind: str = "invoice") -> None:
+    def export(self, document: dict[str, Any]) -> None:
+        """Export a document as somebody at the TMS does; it is queued then, or has failed."""
+        answer = self.api.post(f"/v1/companies/acme/documents/{document['kind']}/{document['id']}/export")
+        assert answer.is_success, answer.text
+        self.go_on()
+
+    def fail(self, document_id: str, failure: Failure, *, kind: str = "invoice", was_sent: bool = False) -> None:
         """Let an export fail in a way that takes long to bring about by itself."""
-        found = next(one for one, _ in self._of_request.values() if one.document_id == document_id)
+        request_id, found = next(
+            (request_id, one) for request_id, (one, _) in self._of_request.items() if one.document_id == document_id
+        )
+        if was_sent:
+            self._record(request_id, ExportState.SENT, SENT_TEXT)
         self._activities.record_state(
             found.model_copy(
                 update={"kind": kind, "state": ExportState.FAILED, "text": failure.explanation, "failure": failure}
@@ -143,6 +153,7 @@ class Played:
         )
 
 
+SENT_TEXT = "The Web Connector fetched it for QuickBooks"
 UNKNOWN = Failure(
     code="outcome_unknown",
     message="The answer was lost.",
