@@ -68,8 +68,8 @@ def diagnose(company: Company, now: datetime, *, soap_url: str, wrong_password_a
         case ConnectionState.WAITING:
             reason = "The Web Connector of this company has never called."
             step = (
-                "Follow the company's `steps`: add the .qwc file on the QuickBooks PC, enter the password and tick "
-                f"Auto-Run. The PC must reach {soap_url}."
+                "Add the .qwc file on the QuickBooks PC, enter the password and tick Auto-Run. "
+                f"The PC must reach {soap_url}."
             )
         case ConnectionState.STALE:
             reason = f"{seen}, though it is set to call every {company.run_every_minutes} minutes."

@@ -43,7 +43,7 @@ def test_each_state_without_a_problem_has_its_reason_and_next_step(world: World)
 
     said = state()
     assert "Nothing has called yet" in said
-    assert "has never called. Follow the company's `steps`" in said
+    assert "has never called. Add the .qwc file" in said
 
     cut_short(connector)
     said = state()
