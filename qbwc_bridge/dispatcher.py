@@ -9,30 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import answers, recovery, wrong_passwords
+from qbwc_bridge import answers, recovery
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.meeting import meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
 from qbwc_bridge.session import Limits, Recovery, Step, Waiting
+from qbwc_bridge.signing_in import SigningIn
 from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
 from qbxml.envelope import build_message_set, build_request_element
 from qbxml.outcomes import classify_hresult, normalise_hresult
-from store import outbox, queue, secrets, sightings, sign_ins, states, webhooks
+from store import outbox, queue, secrets, states, webhooks
 from store.changes import write_changes
-from store.companies import company, record_incident_once, signs_in
-from store.engine import Database, connection_of
-from store.polls import Glance, Polls
+from store.companies import record_incident_once
+from store.engine import Database
 from store.quiet_hours import quiet_until
-from store.sightings import Sighting, Sightings
+from store.sightings import Sightings
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from workflows import contracts
 
@@ -68,17 +66,23 @@ class Dispatcher:
         Notes of polls that find nothing to do go to `gathered`, for its owner to write; without it they are written
         at once.
         """
-        self._gathered = gathered
         self._observe = observe or Observation()
         self._database = database
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
-        self._new_ticket = new_ticket
-        self._polls = Polls()
         self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
         self._lists = ListSyncs(
             limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
+        )
+        self._signing_in = SigningIn(
+            database,
+            limits=limits,
+            clock=clock,
+            new_ticket=new_ticket,
+            lists=self._lists,
+            observe=self._observe,
+            gathered=gathered,
         )
 
     def server_version(self) -> str:
@@ -94,66 +98,7 @@ class Dispatcher:
 
     def authenticate(self, username: str, password: str, address: str = "", version: str = "") -> list[str]:
         """Open a session when there is work; the newest one wins (design.md 3.3)."""
-        now = self._clock()
-        with self._database.glance() as connection:
-            seen = self._polls.look(connection, username, address=address, now=now)
-            is_right = signs_in(seen, password, now=now)  # also for nobody, who shall not be told by the time it takes
-            if seen is not None and is_right and not seen.is_held and not self._needs_hold(seen, now):
-                self._note(connection, Sighting(company_id=seen.company_id, address=address, version=version, at=now))
-                self._observe.had_nothing(seen.company_id)
-                return ["", "none"]
-        if seen is None or not is_right or seen.is_held:
-            return self._refuse(username, password, address, now)
-        # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
-        # Each set that leaves is waited for, and its session with it.
-        with self._database.transaction("authenticate", waits=False) as session:
-            # The note holds the company, as `lock_company` does: what is read after it stays true.
-            sighting = Sighting(company_id=seen.company_id, address=address, version=version, at=now)
-            sightings.note(connection_of(session), sighting)
-            seen = self._polls.look(connection_of(session), username, address=address, now=now)
-            if seen is None or seen.is_held or not signs_in(seen, password, now=now):
-                session.rollback()  # the note, too: this address is not the company's own
-                return ["", "busy"]  # changed in this moment: the next call finds out
-            return self._begin(session, seen, now)
-
-    def _begin(self, session: Session, seen: Glance, now: datetime) -> list[str]:
-        """Answer a good sign-in; the caller holds the company."""
-        company_id = seen.company_id
-        if _is_about_passwords(seen.problem):
-            owner = company(session, company_id)
-            if owner is not None:
-                owner.problem = None
-        if not self._has_work(seen, now):
-            self._observe.signed_in(session, "none", company_id=company_id)
-            return ["", "none"]
-        if seen.is_unresolved and self._is_being_worked_on(session, company_id, now):
-            self._observe.signed_in(session, "busy", company_id=company_id)
-            return ["", "busy"]
-        for other in queue.open_sessions(session, company_id) if seen.has_open_session else ():
-            other.state = "superseded"
-            other.last_error = "A newer session of this company took over."
-            self._observe.moved(session, other, "open")
-        ticket = self._new_ticket()
-        self._observe.signed_in(session, "session", company_id=company_id, ticket_hash=secrets.fingerprint(ticket))
-        queue.open_session(session, secrets.fingerprint(ticket), company_id, now=now)
-        return [ticket, seen.company_file]
-
-    def _refuse(self, username: str, password: str, address: str, now: datetime) -> list[str]:
-        """Count a wrong password, and hold off who guesses."""
-        with self._database.transaction("authenticate", waits=False) as session:
-            signing_in = sign_ins.look_up(session, username, address=address, now=now)
-            owner = signing_in.company
-            company_id = owner.id if owner is not None else None
-            if signing_in.is_held or signs_in(owner, password, now=now):
-                # The same for a right password and a wrong one: a guesser learns nothing, and an owner is not told
-                # that the password is wrong. (Right it is, too, when it was changed in this moment.)
-                log.info("sign-in held", known_user=owner is not None)
-                self._observe.signed_in(session, "held", company_id=company_id)
-                return ["", "busy"]
-            log.info("sign-in refused", known_user=owner is not None)
-            wrong_passwords.note(session, owner, address=address, now=now)
-            self._observe.signed_in(session, "refused", company_id=company_id)
-            return ["", "nvu"]
+        return self._signing_in.answer(username, password, address=address, version=version)
 
     def send_request_xml(
         self, ticket: str, hcp_response: str, company_file: str, country: str, major: str, minor: str
@@ -286,32 +231,6 @@ class Dispatcher:
             self._observe.moved(session, wc, before)
 
             write_changes(session)
-
-    def _note(self, connection: Connection, seen: Sighting) -> None:
-        if self._gathered is not None:
-            self._gathered.keep(seen)
-        else:
-            sightings.note(connection, seen)
-
-    def _needs_hold(self, seen: Glance, now: datetime) -> bool:
-        """Say whether more is to be written of a good sign-in than that it was seen: most calls need no more."""
-        return _is_about_passwords(seen.problem) or self._has_work(seen, now)
-
-    def _has_work(self, seen: Glance, now: datetime) -> bool:
-        if seen.paused or quiet_until(seen.quiet_hours, now) is not None:
-            return False
-        return seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
-
-    def _is_being_worked_on(self, session: Session, company_id: str, now: datetime) -> bool:
-        """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.
-
-        Looking for its transactions now could miss those that are about to be written.
-        """
-        unresolved = queue.unresolved_write_set(session, company_id)
-        if unresolved is None or now - unresolved.sent_at >= timedelta(seconds=self._limits.settle_s):
-            return False
-        holder = session.get(WebConnectorSession, unresolved.ticket_hash)
-        return holder is not None and holder.state == "open"
 
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession) -> str:
         now = self._clock()
@@ -462,11 +381,6 @@ class Dispatcher:
         if result == machine.DONE:
             wc.state = "finished"
         return result
-
-
-def _is_about_passwords(problem: dict[str, Any] | None) -> bool:
-    """Say whether a connection's problem ends with a good sign-in."""
-    return problem is not None and problem.get("code") in wrong_passwords.CODES
 
 
 def _last_word(over: queue.LastWord) -> str:
