@@ -21,9 +21,10 @@ from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
 from store import exports, queue, states, waits, webhooks
 from store.companies import lock_company
-from store.engine import Database, after_commit
+from store.engine import Database
 from store.exports import Moving
 from store.tables import Company, Export, Request
+from store.within import after_commit
 from telemetry.instruments import WorkerMetrics
 from telemetry.tracing import Tracing
 from workflows import contracts

@@ -18,9 +18,10 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.webhook_addresses import AddressRefusedError, Lookup, Target, read_target, resolve, system_lookup
 from activities.webhook_signing import signed_headers
 from store import webhooks
-from store.engine import Database, after_commit
+from store.engine import Database
 from store.secret_box import NO_KEYS, SecretBox
 from store.webhook_tables import Webhook, WebhookDelivery
+from store.within import after_commit
 from telemetry.instruments import WorkerMetrics
 from workflows import webhook_contracts as contracts
 from workflows.webhook_contracts import DeliveryInput

@@ -121,11 +121,19 @@ class Answers:
         self._observe = observe
 
     def record(
-        self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet, answer: Answer
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        exchange: MessageSet,
+        sent: Sequence[Request],
+        answer: Answer,
     ) -> bool:
-        """Store the answer and everything that follows from it; True when the session must end with its error."""
+        """Store the answer and everything that follows from it; True when the session must end with its error.
+
+        `sent` are the requests of the exchange that are not settled.
+        """
         write_set_id = exchange.about_set_id or exchange.id
-        sent = [] if exchange.kind in ("probe", "activity") else self._still_open(session, write_set_id)
         exchange.response = answer.response[:RESPONSE_MAX]
         exchange.hresult = answer.hresult.strip()[:40] or None
         exchange.message = answer.message[:1000] or None
@@ -143,7 +151,8 @@ class Answers:
             text = "The answer belongs to another message set: it does not decide the one that is out."
             self._incident(session, owner, "foreign_answer", text)
             return self._leave_open(wc, exchange, text)
-        if self._is_foreign(session, parsed, exchange):
+        views = [sent_request(request) for request in sent]
+        if self._is_foreign(session, parsed, exchange, views):
             text = "The answer holds requests that were not sent with this session. They were not used."
             self._incident(session, owner, "foreign_answer", text)
         if exchange.kind != "write":
@@ -153,25 +162,26 @@ class Answers:
         if exchange.kind == "activity":
             self._note_activity(session, owner, exchange, parsed)
             return False
-        views = [sent_request(request) for request in sent]
+        write_set = exchange
+        if exchange.about_set_id is not None:
+            sent = queue.requests_of_set(session, exchange.about_set_id)
+            views = [sent_request(request) for request in sent]
+            write_set = _about(session, exchange)
         rulings = judge_answers(views, parsed)
         if exchange.kind == "lookup":
             rulings = recovery.judge_lookup(views, parsed)
-            write_set = session.get(MessageSet, write_set_id)
-            if write_set is not None and normalise_hresult(write_set.hresult or "") == UNREADABLE:
+            if normalise_hresult(write_set.hresult or "") == UNREADABLE:
                 rulings = recovery.judge_unreadable_lookup(rulings, views, write_set.message or "")
-        self._apply(session, owner, wc, sent, rulings)
-        self._settle(session, write_set_id, sent)
+        self._apply(session, owner, wc, write_set, sent, rulings)
         return False
 
     def give_up(
         self, session: Session, owner: Company, wc: WebConnectorSession, write_set: MessageSet, *, why: str
     ) -> None:
         """End what no look-up can decide as "may already be in QuickBooks"."""
-        sent = self._still_open(session, write_set.id)
+        sent = queue.requests_of_set(session, write_set.id)
         rulings = [Rejected(request_id=r.id, verdict=recovery.MAY_BE_THERE, message=why) for r in sent]
-        self._apply(session, owner, wc, sent, rulings)
-        self._settle(session, write_set.id, sent)
+        self._apply(session, owner, wc, write_set, sent, rulings)
 
     def record_late(self, session: Session, owner: Company, answer: Answer) -> None:
         """Use an answer that nothing waits for any more: it may prove what was undecided, or show a duplicate."""
@@ -221,7 +231,8 @@ class Answers:
             request.outcome = _outcome_of(ruling).model_dump(mode="json")
             return True
         owner.last_success_at = self._clock()
-        self._end(session, request, _outcome_of(ruling))
+        write_set = session.get(MessageSet, request.message_set_id) if request.message_set_id else None
+        self._end(session, write_set, request, _outcome_of(ruling))
         return True
 
     def _is_still_undecided(self, session: Session, request: Request) -> bool:
@@ -253,8 +264,7 @@ class Answers:
             self._note_activity(session, owner, exchange, None)
             return False
         if is_write:
-            self._apply(session, owner, wc, sent, ruled.rulings)
-            self._settle(session, exchange.id, sent)
+            self._apply(session, owner, wc, exchange, sent, ruled.rulings)
         elif ruled.fate is SetFate.GO_ON and exchange.kind == "ask":
             exchange.state = states.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
         if ruled.fate is SetFate.LOWER_VERSION:
@@ -279,9 +289,7 @@ class Answers:
         self, session: Session, owner: Company, exchange: MessageSet, parsed: MessageSetResponse | None
     ) -> None:
         """Keep when the file was last restored; a doubt makes the set be looked up instead of asked for."""
-        write_set = session.get(MessageSet, exchange.about_set_id)
-        if write_set is None:
-            raise LookupError(f"the set {exchange.about_set_id} of {exchange.id} is gone")
+        write_set = _about(session, exchange)
         check = recovery.judge_activity(parsed, known=owner.last_restore_time, sent_at=write_set.sent_at)
         exchange.state = states.ANSWERED
         exchange.message = check.doubt[:1000] or None
@@ -290,9 +298,6 @@ class Answers:
             text += "before may be missing in QuickBooks: compare the last days."
             self._incident(session, owner, "file_restored", text)
         owner.last_restore_time = check.last_restore_time
-
-    def _still_open(self, session: Session, write_set_id: str) -> list[Request]:
-        return list(queue.requests_of_set(session, write_set_id))
 
     def _leave_open(self, wc: WebConnectorSession, exchange: MessageSet, text: str) -> bool:
         """Keep a write unresolved: the next document asks for its outcome. A question is simply asked anew."""
@@ -312,18 +317,21 @@ class Answers:
         wc.qbxml_version = lower or wc.qbxml_version
         return lower is not None
 
-    def _is_foreign(self, session: Session, parsed: MessageSetResponse, exchange: MessageSet) -> bool:
-        """Compare with the text that left: requests that another answer decided meanwhile are still ours."""
-        asked = session.get(MessageSet, exchange.about_set_id) if exchange.kind == "ask" else exchange
-        text = asked.text if asked is not None else ""
-        return any(f'requestID="{answer.request_id}"' not in text for answer in parsed.responses)
+    def _is_foreign(
+        self, session: Session, parsed: MessageSetResponse, exchange: MessageSet, sent: Sequence[SentRequest]
+    ) -> bool:
+        """Compare with what left: requests that another answer decided meanwhile are still ours."""
+        ours = {request.wire_id for request in sent}
+        others = [answer.request_id for answer in parsed.responses if answer.request_id not in ours]
+        if not others:
+            return False
+        asked = exchange.about_set_id if exchange.kind == "ask" else None
+        text = queue.text_of_set(session, asked or exchange.id)
+        return any(f'requestID="{request_id}"' not in text for request_id in others)
 
-    def _settle(self, session: Session, write_set_id: str, sent: Sequence[Request]) -> None:
+    def _settle(self, write_set: MessageSet, sent: Sequence[Request]) -> None:
         """Call the write set answered once none of its requests is open; `sent` are those that were, until now."""
-        if any(request.state == states.IN_FLIGHT and request.message_set_id == write_set_id for request in sent):
-            return
-        write_set = session.get(MessageSet, write_set_id)
-        if write_set is not None:
+        if not any(request.state == states.IN_FLIGHT and request.message_set_id == write_set.id for request in sent):
             write_set.state = states.ANSWERED
 
     def _apply(
@@ -331,6 +339,7 @@ class Answers:
         session: Session,
         owner: Company,
         wc: WebConnectorSession,
+        write_set: MessageSet,
         sent: Sequence[Request],
         rulings: Sequence[Ruling],
     ) -> None:
@@ -339,22 +348,31 @@ class Answers:
             request = requests[ruling.request_id]
             match ruling:
                 case Arrived():
-                    self._arrived(session, owner, wc, request, ruling)
+                    self._arrived(session, owner, wc, write_set, request, ruling)
                 case Rejected():
-                    self._rejected(session, wc, request, ruling)
+                    self._rejected(session, wc, write_set, request, ruling)
                 case Again():
-                    self._again(session, wc, request, ruling)
+                    self._again(session, wc, write_set, request, ruling)
                 case Unknown():
                     pass  # it stays in flight, and so the set stays unresolved
+        self._settle(write_set, sent)
 
     def _arrived(
-        self, session: Session, owner: Company, wc: WebConnectorSession, request: Request, ruling: Arrived
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        write_set: MessageSet,
+        request: Request,
+        ruling: Arrived,
     ) -> None:
         wc.done += 1
         owner.last_success_at = self._clock()
-        self._end(session, request, _outcome_of(ruling))
+        self._end(session, write_set, request, _outcome_of(ruling))
 
-    def _rejected(self, session: Session, wc: WebConnectorSession, request: Request, ruling: Rejected) -> None:
+    def _rejected(
+        self, session: Session, wc: WebConnectorSession, write_set: MessageSet, request: Request, ruling: Rejected
+    ) -> None:
         verdict = ruling.verdict
         failure = Failure(
             code=verdict.code,
@@ -364,36 +382,37 @@ class Answers:
             next_step=verdict.next_step,
         )
         wc.failed += 1
-        self._end(session, request, Outcome(request_id=request.id, key="end", failure=failure))
+        self._end(session, write_set, request, Outcome(request_id=request.id, key="end", failure=failure))
 
-    def _again(self, session: Session, wc: WebConnectorSession, request: Request, ruling: Again) -> None:
+    def _again(
+        self, session: Session, wc: WebConnectorSession, write_set: MessageSet, request: Request, ruling: Again
+    ) -> None:
         if ruling.passing:
             request.postponed += 1
             if request.postponed > self._limits.postpone_max and ruling.verdict is not None:
                 rejected = Rejected(request_id=request.id, verdict=ruling.verdict, message=ruling.reason)
-                self._rejected(session, wc, request, rejected)
+                self._rejected(session, wc, write_set, request, rejected)
                 return
             request.available_at = self._clock() + pause_after(request.postponed, self._limits)
         request.losses += ruling.lost
         if request.losses >= self._limits.losses_max:
             rejected = Rejected(request_id=request.id, verdict=recovery.LOST_TOO_OFTEN, message=ruling.reason)
-            self._rejected(session, wc, request, rejected)
+            self._rejected(session, wc, write_set, request, rejected)
             return
         if ruling.batch_max is not None:
             request.batch_max = ruling.batch_max
         outcome = Outcome(request_id=request.id, key=f"again-{request.attempt}", requeued=ruling.reason)
-        self._signal(session, request, outcome)
+        self._signal(session, write_set, request, outcome)
         request.state = states.WAITING
         request.message_set_id = None
 
-    def _end(self, session: Session, request: Request, outcome: Outcome) -> None:
+    def _end(self, session: Session, write_set: MessageSet | None, request: Request, outcome: Outcome) -> None:
         request.state = states.DONE
         request.outcome = outcome.model_dump(mode="json")
-        self._signal(session, request, outcome)
+        self._signal(session, write_set, request, outcome)
 
-    def _signal(self, session: Session, request: Request, outcome: Outcome) -> None:
+    def _signal(self, session: Session, write_set: MessageSet | None, request: Request, outcome: Outcome) -> None:
         now = self._clock()
-        write_set = session.get(MessageSet, request.message_set_id) if request.message_set_id else None
         left_at = write_set.sent_at if write_set is not None else None
         traceparent = self._observe.decided(session, request, outcome, left_at=left_at, at=now)
         outbox.add_signal(
@@ -408,6 +427,14 @@ class Answers:
     def _incident(self, session: Session, owner: Company, code: str, text: str) -> None:
         log.warning("answer not used", company=owner.id, code=code)
         record_incident(session, company_id=owner.id, at=self._clock(), code=code, text=text)
+
+
+def _about(session: Session, question: MessageSet) -> MessageSet:
+    """Give the write set that a question is about."""
+    write_set = session.get(MessageSet, question.about_set_id)
+    if write_set is None:
+        raise LookupError(f"the set {question.about_set_id} of {question.id} is gone")
+    return write_set
 
 
 def _as_sent_before(request: SentRequest, parsed: MessageSetResponse) -> SentRequest:

@@ -6,7 +6,7 @@ before the reply; what Temporal must hear goes to the outbox in the same transac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from qbwc_bridge import answers, recovery
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.list_answers import ListSyncs
-from qbwc_bridge.meeting import meet, note_twin
+from qbwc_bridge.meeting import TWIN_WINDOW, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
 from qbwc_bridge.session import Limits, Recovery, Step, Waiting
 from qbwc_bridge.signing_in import SigningIn
@@ -112,13 +112,12 @@ class Dispatcher:
             if wc.state == "superseded" and queue.has_newer_at_work(session, wc):
                 note_twin(session, owner, clone_notice(wc.host), now)
             if hcp_response and wc.state == "open":
-                with session.no_autoflush:  # nothing read here depends on what is not written yet
-                    judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
+                judgement = meet(session, owner, wc, hcp_response=hcp_response, company_file=company_file, now=now)
                 if judgement.binds_anew:
                     self._lists.forget_file(session, owner)
                     self._give_up_old_file(session, owner, wc)
-                    session.flush()
-            return self._hand_out(session, owner, wc)
+                    write_changes(session)
+            return self._hand_out(session, owner, wc, is_first=bool(hcp_response))
 
     def _give_up_old_file(self, session: Session, owner: Company, wc: WebConnectorSession) -> None:
         unresolved = queue.unresolved_write_set(session, owner.id)
@@ -138,26 +137,25 @@ class Dispatcher:
                 )
                 return -1
             wc, owner = found
-            with session.no_autoflush:  # nothing read here depends on what is not written yet
-                wc.last_call_at = now
-                sets = queue.exchanges(session, wc.ticket_hash, response)
-                if sets.repeated is not None and sets.repeated.progress is not None:
-                    return sets.repeated.progress
-                answer = answers.Answer(response, hresult, message)
-                exchange = answers.exchange_of(sets.open, sets.newest, answer)
-                if exchange is None:
-                    self._answers.record_late(session, owner, answer)
-                    newest = sets.newest
-                    return newest.progress if newest is not None and newest.progress is not None else -1
-                if exchange.kind != "list":
-                    ends = self._answers.record(session, owner, wc, exchange, answer)
+            wc.last_call_at = now
+            sets = queue.exchanges(session, wc, response, now=now, count_to=COUNTED_MAX)
+            if sets.repeated is not None and sets.repeated.progress is not None:
+                return sets.repeated.progress
+            answer = answers.Answer(response, hresult, message)
+            exchange = answers.exchange_of(sets.open, sets.newest, answer)
+            if exchange is None:
+                self._answers.record_late(session, owner, answer)
+                newest = sets.newest
+                return newest.progress if newest is not None and newest.progress is not None else -1
             if exchange.kind == "list":
                 ends = self._lists.record(session, owner, wc, exchange, answer)
+            else:
+                ends = self._answers.record(session, owner, wc, exchange, sets.requests_of(exchange), answer)
             self._observe.answered(session, exchange)
             if not ends and normalise_hresult(hresult) != answers.UNKNOWN_VERSION:
                 # QuickBooks works, and with the right file. Before it understands a version, nothing is known to work.
                 owner.problem = None
-            exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange)
+            exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange, sets)
             return exchange.progress
 
     def connection_error(self, ticket: str, hresult: str, message: str) -> str:
@@ -230,30 +228,25 @@ class Dispatcher:
                 yield session, found
             self._observe.moved(session, wc, before)
 
-            write_changes(session)
-
-    def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession) -> str:
+    def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession, *, is_first: bool) -> str:
         now = self._clock()
-        with session.no_autoflush:  # what is read here depends on nothing unwritten but on what was given up
-            sets = queue.sets_so_far(session, owner.id, wc.ticket_hash)
-            unresolved = session.get(MessageSet, sets.unresolved) if sets.unresolved else None
-            if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
-                why = "Looking for it in QuickBooks failed again and again"
-                self._answers.give_up(session, owner, wc, unresolved, why=why)
-                session.flush()
-                sets, unresolved = queue.sets_so_far(session, owner.id, wc.ticket_hash), None
-            waiting = (
-                []
-                if _is_held(owner, now)
-                else queue.next_requests(session, owner.id, now=now, limit=self._limits.batch_size)
-            )
-            step = machine.next_step(
-                is_open=wc.state == "open",
-                guard_passed=wc.guard_passed,
-                unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
-                waiting=len(waiting),
-                lists_due=not waiting and not _is_held(owner, now) and self._lists.is_due(session, owner),
-            )
+        is_held = _is_held(owner, now)
+        sets, waiting = self._next_set(session, wc, now, is_held=is_held)
+        if is_first and sets.has_others and wc.guard_passed:
+            look_for_twins(session, owner, wc, now)
+        unresolved = session.get(MessageSet, sets.unresolved) if sets.unresolved else None
+        if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
+            why = "Looking for it in QuickBooks failed again and again"
+            self._answers.give_up(session, owner, wc, unresolved, why=why)
+            write_changes(session)
+            (sets, waiting), unresolved = self._next_set(session, wc, now, is_held=is_held), None
+        step = machine.next_step(
+            is_open=wc.state == "open",
+            guard_passed=wc.guard_passed,
+            unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
+            waiting=len(waiting),
+            lists_due=not waiting and not is_held and self._lists.is_due(self._left(session, owner, now)),
+        )
         if step is Step.REFUSE:
             if not wc.last_error:
                 wc.last_error = NO_COMPANY_DATA if not wc.guard_passed else NOT_LOOKED_UP
@@ -358,26 +351,39 @@ class Dispatcher:
         )
         return text
 
-    def _progress(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> int:
-        now = self._clock()
-        # There is at most one write set out, so after its own answer nobody has to look for another one.
-        is_settled = exchange.kind == "write" and exchange.state == states.ANSWERED
-        if not is_settled or any(isinstance(one, Request) and one.state == states.WAITING for one in session.dirty):
-            session.flush()  # what is asked below depends on it; else all of this answer is written in one go
-        with session.no_autoflush:
-            return self._progress_of(session, owner, wc, now=now, is_settled=is_settled)
+    def _next_set(
+        self, session: Session, wc: WebConnectorSession, now: datetime, *, is_held: bool
+    ) -> tuple[queue.Sets, Sequence[Request]]:
+        limit = 0 if is_held else self._limits.batch_size
+        return queue.next_set(session, wc, now=now, limit=limit, others_since=now - TWIN_WINDOW)
 
-    def _progress_of(
-        self, session: Session, owner: Company, wc: WebConnectorSession, *, now: datetime, is_settled: bool
+    def _left(self, session: Session, owner: Company, now: datetime) -> queue.Left:
+        return queue.left_to_do(session, owner.id, now=now, count_to=COUNTED_MAX)
+
+    def _progress(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        exchange: MessageSet,
+        sets: queue.Exchanges,
     ) -> int:
-        left = 0 if _is_held(owner, now) else queue.count_going(session, owner.id, now=now, at_most=COUNTED_MAX)
-        if not is_settled and queue.unresolved_write_set(session, owner.id) is not None:
-            left += 1
+        now = self._clock()
+        is_held = _is_held(owner, now)
+        left, returned, is_unresolved = sets.left, sum(_may_go(one, now) for one in sets.requests), False
+        # There is at most one write set out, so after its own answer nobody has to look for another one.
+        if exchange.kind != "write" or exchange.state != states.ANSWERED:
+            write_changes(session)  # what is asked here depends on it
+            left, returned = self._left(session, owner, now), 0
+            is_unresolved = queue.unresolved_write_set(session, owner.id) is not None
+        going = 0 if is_held else left.going + returned
+        if is_unresolved:
+            going += 1
         elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
-            left = 0  # the rest goes in the next session
-        elif not left and not _is_held(owner, now) and self._lists.is_due(session, owner):
+            going = 0  # the rest goes in the next session
+        elif not going and not is_held and self._lists.is_due(left):
             return self._lists.percent(session, owner)
-        result = machine.progress(done=wc.done + wc.failed, left=left)
+        result = machine.progress(done=wc.done + wc.failed, left=going)
         if result == machine.DONE:
             wc.state = "finished"
         return result
@@ -388,6 +394,10 @@ def _last_word(over: queue.LastWord) -> str:
         return " ".join(over.last_error.split())
     attention = f", {over.failed} need attention" if over.failed else ""
     return f"{over.done} exported{attention}"
+
+
+def _may_go(request: Request, now: datetime) -> bool:
+    return request.state == states.WAITING and request.available_at <= now
 
 
 def _is_held(owner: Company, now: datetime) -> bool:

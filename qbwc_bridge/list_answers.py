@@ -30,6 +30,7 @@ from qbxml.outcomes import classify_status
 from qbxml.verdicts import Retry
 from store import list_syncs, list_writes, outbox, queue, states, webhooks
 from store.polls import Glance
+from store.queue import Left
 from store.sync_tables import CompanySync, ListSync
 from store.tables import Company, MessageSet, WebConnectorSession
 from workflows import contracts
@@ -59,17 +60,9 @@ class ListSyncs:
         self._clock = clock
         self._lower_version = lower_version
 
-    def is_due(self, session: Session, owner: Company) -> bool:
-        """Say whether the lists alone are worth a session; one row is read, as it is written."""
-        state, last_sync_at, retry_at = list_syncs.standing(session, owner.id)
-        now, limits = self._clock(), self._limits
-        return not owner.paused and list_sync.is_due(
-            state=state, last_sync_at=last_sync_at, retry_at=retry_at, now=now, limits=limits
-        )
-
-    def is_due_by(self, seen: Glance) -> bool:
-        """Say the same of what was read already."""
-        return not seen.paused and list_sync.is_due(
+    def is_due(self, seen: Glance | Left) -> bool:
+        """Say whether the lists alone are worth a session of a company that is not paused."""
+        return list_sync.is_due(
             state=seen.sync_state,
             last_sync_at=seen.last_sync_at,
             retry_at=seen.retry_at,

@@ -70,7 +70,6 @@ def meet(
     if judgement.binds_anew:
         owner.last_restore_time = None
         owner.rebind_requested_at = None
-    _look_for_twins(session, owner, wc, now)
     return judgement
 
 
@@ -90,8 +89,9 @@ def _refuse(session: Session, owner: Company, wc: WebConnectorSession, judgement
     )
 
 
-def _look_for_twins(session: Session, owner: Company, wc: WebConnectorSession, now: datetime) -> None:
-    others = queue.hosts_since(session, owner.id, now - TWIN_WINDOW, besides=wc.ticket_hash)
+def look_for_twins(session: Session, owner: Company, wc: WebConnectorSession, now: datetime) -> None:
+    """Tell the operator when two computers run this connection."""
+    others = queue.hosts_since(session, wc, now - TWIN_WINDOW)
     earlier = [Visit(host=host, at=at) for host, at in others]
     text = twin_notice(wc.host, earlier, now=now, interval=timedelta(minutes=owner.run_every_minutes))
     if text:

@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
 from store import exports, secrets
-from store.engine import after_commit
 from store.tables import Company, MessageSet, Request, WebConnectorSession
+from store.within import after_commit
 from telemetry import tracing as traces
 from telemetry.instruments import BridgeMetrics
 from telemetry.tracing import Tracing

@@ -19,11 +19,12 @@ from qbwc_bridge.observing import Observation
 from qbwc_bridge.session import Limits
 from store import queue, secrets, sightings, sign_ins
 from store.companies import company, signs_in
-from store.engine import Database, connection_of
+from store.engine import Database
 from store.polls import Glance, Polls
 from store.quiet_hours import quiet_until
 from store.sightings import Sighting, Sightings
 from store.tables import WebConnectorSession
+from store.within import connection_of
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +129,7 @@ class SigningIn:
     def _has_work(self, seen: Glance, now: datetime) -> bool:
         if seen.paused or quiet_until(seen.quiet_hours, now) is not None:
             return False
-        return seen.is_waiting or seen.is_unresolved or self._lists.is_due_by(seen)
+        return seen.is_waiting or seen.is_unresolved or self._lists.is_due(seen)
 
     def _is_being_worked_on(self, session: Session, company_id: str, now: datetime) -> bool:
         """Say whether another open session fetched a set so lately that QuickBooks may be at work on it.

@@ -1,46 +1,131 @@
 """Writing changed rows past the session's unit of work, which sorts and compares and takes longer than the database.
 
-For what every call of the Web Connector changes: rows that were read in the same transaction, whose keys stay.
+For what every call of the Web Connector changes: rows of `rows.py`, whose keys stay, and new ones that nobody reads
+in the same transaction. On PostgreSQL all of it is one statement, and so one way to the server and back.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Update, bindparam, inspect, update
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import StaleDataError
 
-from store.engine import connection_of
+from store.rows import rows_read
+from store.within import connection_of
 
-_KEY = "key_of_row_"
+_NEW = "rows_to_add"
+_SHAPES_MAX = 500
+"""Choices of tables and columns that are written together. A bridge has some dozens."""
+
+
+class _Shape(NamedTuple):
+    """What decides on the text of a statement: the table, the columns, and the key of a row that is there."""
+
+    table: Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+
+
+def add_row(session: Session, entity: type[DeclarativeBase], values: Mapping[str, Any]) -> None:
+    """Add a row when the changes are written: at the end of the transaction at the latest."""
+    session.info.setdefault(_NEW, []).append((_Shape(cast("Table", entity.__table__), tuple(values)), values))
 
 
 def write_changes(session: Session) -> None:
-    """Write what has changed in the rows of a session, one statement a row; it is over with them then.
+    """Write what has changed in rows of `rows.py`, what is to be added, and what the session itself has to write.
 
-    New and deleted rows are left to the session, and so is everything beside them, for their order matters. Raises
-    `StaleDataError`, as the session does, when a row is not there any more.
+    Raises `StaleDataError`, as the session does, when a row is not there any more.
     """
-    if session.new or session.deleted:
-        session.flush()
-        return
-    for row in list(session.dirty):
-        state = inspect(row)
+    session.flush()
+    writes: dict[_Shape, list[Mapping[str, Any]]] = defaultdict(list)
+    for shape, values in session.info.pop(_NEW, ()):
+        writes[shape].append(values)
+    for row in rows_read(session):
+        state = instance_state(row)
         before, now = state.committed_state, state.dict
         values = {name: now[name] for name in sorted(before) if before[name] != now[name]}
         if values:
-            keys = {f"{_KEY}{number}": value for number, value in enumerate(state.identity)}
-            written = connection_of(session).execute(_update(state.mapper, tuple(values)), {**values, **keys})
-            if written.rowcount != 1:
-                raise StaleDataError(f"a row of {state.mapper.local_table} that was changed is not there any more")
-    session.expunge_all()
+            key = state.mapper.primary_key
+            shape = _Shape(cast("Table", state.mapper.local_table), tuple(values), tuple(column.name for column in key))
+            writes[shape].append({**values, **dict(zip(shape.key, state.identity or (), strict=True))})
+        before.clear()
+    if writes:
+        _write(connection_of(session), writes)
 
 
-@cache
-def _update(mapper: Mapper[Any], names: tuple[str, ...]) -> Update:
-    """Built once for each choice of columns; there are few."""
-    table = mapper.local_table
-    keys = (key == bindparam(f"{_KEY}{number}", type_=key.type) for number, key in enumerate(mapper.primary_key))
-    return update(table).where(*keys).values({name: bindparam(name) for name in names})  # type: ignore[arg-type]
+def _write(connection: Connection, writes: Mapping[_Shape, Sequence[Mapping[str, Any]]]) -> None:
+    alone = [shape for shape, rows in writes.items() if len(rows) == 1]
+    if len(alone) > 1 and connection.dialect.name == "postgresql":
+        values = {
+            f"w{number}_{name}": value for number, shape in enumerate(alone) for name, value in writes[shape][0].items()
+        }
+        counts = connection.execute(_together(tuple(alone)), values).one()
+        _require([shape for shape in alone if shape.key], counts, 1)
+    else:
+        for shape in alone:
+            _write_each(connection, shape, writes[shape])
+    for shape, rows in writes.items():
+        if len(rows) > 1:
+            _write_each(connection, shape, rows)
+
+
+def _write_each(connection: Connection, shape: _Shape, rows: Sequence[Mapping[str, Any]]) -> None:
+    named = [{f"w0_{name}": value for name, value in row.items()} for row in rows]
+    done = connection.execute(_alone(shape), named if len(named) > 1 else named[0])
+    if shape.key:
+        _require([shape], [done.rowcount], len(rows))
+
+
+def _require(shapes: Sequence[_Shape], counts: Sequence[int], expected: int) -> None:
+    for shape, count in zip(shapes, counts, strict=True):
+        if count != expected:
+            raise StaleDataError(f"a row of {shape.table} that was changed is not there any more")
+
+
+@lru_cache(_SHAPES_MAX)
+def _alone(shape: _Shape) -> Insert | Update:
+    return _statement(shape, 0)
+
+
+@lru_cache(_SHAPES_MAX)
+def _together(shapes: tuple[_Shape, ...]) -> Select[Any]:
+    """Give one statement that writes a row of each shape and counts those that were there to be changed."""
+    adds = [_statement(shape, number).cte(f"w{number}") for number, shape in enumerate(shapes) if not shape.key]
+    changes = [
+        _statement(shape, number).returning(true().label("done")).cte(f"w{number}")
+        for number, shape in enumerate(shapes)
+        if shape.key
+    ]
+    counts: list[ColumnElement[Any]] = [select(func.count()).select_from(one).scalar_subquery() for one in changes]
+    return select(*counts or [true()]).add_cte(*adds, *changes)
+
+
+def _statement(shape: _Shape, number: int) -> Insert | Update:
+    columns = shape.table.c
+
+    def given(name: str) -> Any:
+        return bindparam(f"w{number}_{name}", type_=columns[name].type)
+
+    values = {name: given(name) for name in shape.columns}
+    if not shape.key:
+        return insert(shape.table).values(values).inline()
+    return update(shape.table).where(*(columns[name] == given(name) for name in shape.key)).values(values)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
+from store.changes import write_changes
 from store.connections import LOCK_WAIT_S, open_postgresql, open_sqlite
+from store.within import carrying, tell_all
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -22,30 +24,12 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "alembic_version"
 LIGHT_POOL = 8
-_AFTER_COMMIT = "after_commit"
-_CONNECTION = "connection"
 Passing = Callable[[str], None]
 """Told the name of each point that work passes. Tests make a process die there; otherwise nothing happens."""
 
 
 def go_on(_point: str) -> None:
     """Pass every point."""
-
-
-def after_commit(session: Session, tell: Callable[[], None]) -> None:
-    """Have something told once the transaction has become true: a metric, a log line, a span. It must not raise."""
-    session.info.setdefault(_AFTER_COMMIT, []).append(tell)
-
-
-def connection_of(session: Session) -> Connection:
-    """Give the connection of a transaction, for statements past the session's machinery.
-
-    What they read and change is what is flushed. The session itself would look for it anew each time.
-    """
-    found: Connection | None = session.info.get(_CONNECTION)
-    if found is None:
-        found = session.info[_CONNECTION] = session.connection()
-    return found
 
 
 @functools.cache
@@ -83,8 +67,6 @@ class Database:
         self._unhurried: Engine = self._open(waits=False, size=LIGHT_POOL)
         self._light: Engine = self._open(waits=False, size=LIGHT_POOL, commits_each=True)
         self._writing = threading.Lock()
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._unhurried_sessions = sessionmaker(self._unhurried, expire_on_commit=False)
 
     def _open(self, *, waits: bool, size: int, commits_each: bool = False) -> Engine:
         """Give a way to the database: whose commits wait for the disk, and whose statements are committed each."""
@@ -100,13 +82,17 @@ class Database:
         the disk (`waits`) may be gone after a loss of power, together with all that came later: a later commit that
         waits takes it to the disk as well.
         """
-        sessions = self._sessions if waits else self._unhurried_sessions
-        with self._turn(), sessions.begin() as session:
-            yield session
+        engine = self.engine if waits else self._unhurried
+        with self._turn(), engine.begin() as connection:
+            session = Session(connection, expire_on_commit=False, info=carrying(connection))
+            try:
+                yield session
+                write_changes(session)
+            finally:
+                session.close()
             if step:
                 self.passing(f"{step}: before commit")
-        for told in session.info.pop(_AFTER_COMMIT, ()):
-            told()
+        tell_all(session)
         if step:
             self.passing(f"{step}: after commit")
 

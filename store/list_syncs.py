@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store.engine import connection_of
 from store.sync_tables import CompanySync, ListSync
 
 REQUESTED = "requested"
@@ -21,19 +19,6 @@ FAILED = "failed"
 def company_sync(session: Session, company_id: str) -> CompanySync | None:
     """Find the newest sync of a company; None before the first one."""
     return session.scalar(select(CompanySync).where(CompanySync.company_id == company_id))
-
-
-def standing(session: Session, company_id: str) -> tuple[str | None, datetime | None, datetime | None]:
-    """Give state, end of the last and time of the next try of a company's sync, as they are written; None before."""
-    row = connection_of(session).execute(_standing(), {"company": company_id}).one_or_none()
-    return (row[0], row[1], row[2]) if row is not None else (None, None, None)
-
-
-@cache
-def _standing() -> Select[str, datetime | None, datetime | None]:
-    """Built once: every session asks it."""
-    query = select(CompanySync.state, CompanySync.last_sync_at, CompanySync.retry_at)
-    return query.where(CompanySync.company_id == bindparam("company"))
 
 
 def list_syncs(session: Session, company_id: str) -> Sequence[ListSync]:

@@ -10,10 +10,10 @@ from sqlalchemy import Integer, Text, cast, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from store.engine import connection_of
 from store.list_tables import ListEntry
 from store.lists import name_key
 from store.tables import Json
+from store.within import connection_of
 
 IDS_MAX = 500
 """Ids in one statement; SQLite takes some ten thousand values."""

@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Integer, Select, Update, bindparam, func, insert, select, update
+from sqlalchemy import Integer, Select, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from store.engine import connection_of
+from store.changes import add_row
 from store.tables import Lease, OutboxSignal, UtcDateTime
+from store.within import connection_of
 
 NOTE_MAX = 500
 START = "(start)"
@@ -37,13 +38,7 @@ def add_signal(
 ) -> None:
     """Put a signal into the outbox, in the caller's transaction; `traceparent` names what caused it."""
     values = {"workflow_id": workflow_id, "signal": signal, "payload": payload, "created_at": at, "available_at": at}
-    connection_of(session).execute(_add_signal(), values | {"traceparent": traceparent})
-
-
-@cache
-def _add_signal() -> Insert:
-    """Built once: every hand-out and every answer adds some."""
-    return insert(OutboxSignal.__table__)  # type: ignore[arg-type]
+    add_row(session, OutboxSignal, values | {"note": "", "traceparent": traceparent})
 
 
 def add_start(

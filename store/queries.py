@@ -7,24 +7,27 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Insert,
     Integer,
     Select,
+    String,
     Text,
     and_,
     bindparam,
     func,
-    insert,
     literal_column,
     or_,
     select,
+    true,
 )
-from sqlalchemy.orm import InstrumentedAttribute, aliased, defer
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from store.rows import Rows
 from store.states import ANSWERED, IN_FLIGHT, SENT, WAITING
+from store.sync_tables import CompanySync
 from store.tables import Company, MessageSet, Request, UtcDateTime, WebConnectorSession
 
 
@@ -45,23 +48,27 @@ def requests_of_set() -> Select[Request]:
 
 
 @cache
-def next_requests() -> Select[Request]:
-    """The oldest that may go, up to `limit`."""
-    query = select(Request).where(*may_go()).order_by(Request.seq).limit(bindparam("limit", type_=Integer()))
-    return query.with_for_update(skip_locked=True)
+def requests_to_send() -> Rows[Request]:
+    """The columns of a request that may leave."""
+    return Rows(Request, besides=("outcome",))
+
+
+@cache
+def next_set() -> Select[*tuple[Any, ...]]:
+    """The columns of `queue.Sets` and those of the oldest requests that may go, up to `limit`, in no order.
+
+    One row at least.
+    """
+    sets = sets_so_far().subquery("sets")
+    query = select(*requests_to_send().columns).where(*may_go()).order_by(Request.seq)
+    going = query.limit(bindparam("limit", type_=Integer())).with_for_update(skip_locked=True).subquery("going")
+    return select(sets, going).select_from(sets.outerjoin(going, true()))
 
 
 def may_go() -> tuple[ColumnElement[bool], ...]:
     """Say of a request that it waits and may go now."""
     now = bindparam("now", type_=UtcDateTime())
     return Request.company_id == bindparam("company"), is_in(Request.state, WAITING), Request.available_at <= now
-
-
-@cache
-def count_going() -> Select[int]:
-    """How many may go, no further than `limit`."""
-    some = select(Request.seq).where(*may_go()).limit(bindparam("limit", type_=Integer()))
-    return select(func.count()).select_from(some.subquery())
 
 
 def is_unresolved() -> tuple[ColumnElement[bool], ...]:
@@ -76,38 +83,66 @@ def unresolved() -> Select[MessageSet]:
 
 
 @cache
-def sets_so_far() -> Select[str, str, int, int]:
+def sets_so_far() -> Select[*tuple[Any, ...]]:
     """The columns of `queue.Sets`."""
     mine = MessageSet.ticket_hash == bindparam("ticket")
     questions = select(func.count()).where(mine, is_in(MessageSet.state, SENT), MessageSet.kind != "write")
     return select(
-        select(MessageSet.id).where(*is_unresolved()).scalar_subquery(),
-        last_settled().scalar_subquery(),
-        select(func.max(MessageSet.seq)).where(mine).scalar_subquery(),
-        questions.scalar_subquery(),
+        select(MessageSet.id).where(*is_unresolved()).scalar_subquery().label("unresolved"),
+        last_settled().scalar_subquery().label("settled"),
+        func.coalesce(select(func.max(MessageSet.seq)).where(mine).scalar_subquery(), 0).label("newest"),
+        questions.scalar_subquery().label("open_questions"),
+        _others_since().exists().label("has_others"),
     )
 
 
 @cache
-def keep_set() -> Insert:
-    """A new set."""
-    return insert(MessageSet.__table__)  # type: ignore[arg-type]
+def sets_to_answer() -> Rows[MessageSet]:
+    """The columns of a set that an answer may belong to. The texts are large, and seldom looked at."""
+    return Rows(MessageSet, besides=("text", "response"))
 
 
 @cache
-def exchanges() -> Select[MessageSet]:
-    """The sets of a session that an answer may belong to, newest first."""
+def requests_out() -> Rows[Request]:
+    """The columns of a request that QuickBooks has."""
+    return Rows(Request, besides=("body",))
+
+
+@cache
+def exchanges() -> Select[*tuple[Any, ...]]:
+    """The sets of a session that an answer may belong to, newest first, with their requests; one row at least.
+
+    The columns are those of `queue.Left`, whether exactly this answer is recorded, of the set, and of the request.
+    """
     other = aliased(MessageSet)
     newest = select(func.max(other.seq)).where(other.ticket_hash == bindparam("ticket")).scalar_subquery()
     is_recorded = and_(
         MessageSet.answered_at.is_not(None),
         MessageSet.response.in_((bindparam("response", type_=Text()), bindparam("digest", type_=Text()))),
     )
-    query = select(MessageSet).where(
+    sets = select(is_recorded.label("is_recorded"), *sets_to_answer().columns).where(
         MessageSet.ticket_hash == bindparam("ticket"),
         or_(is_in(MessageSet.state, SENT), MessageSet.seq == newest, is_recorded),
     )
-    return query.order_by(MessageSet.seq.desc())
+    mine, left = sets.subquery("mine"), select(*_left()).subquery("left_over")
+    is_out = and_(Request.message_set_id == mine.c.id, is_in(Request.state, IN_FLIGHT))
+    query = select(left, mine, *requests_out().columns)
+    joined = left.outerjoin(mine, true()).outerjoin(Request, is_out)
+    return query.select_from(joined).order_by(mine.c.seq.desc(), Request.seq)
+
+
+@cache
+def left_to_do() -> Select[*tuple[Any, ...]]:
+    """The columns of `queue.Left`."""
+    return select(*_left())
+
+
+def _left() -> tuple[ColumnElement[Any], ...]:
+    sync = CompanySync.company_id == bindparam("company")
+    columns = (CompanySync.state, CompanySync.last_sync_at, CompanySync.retry_at)
+    some = select(Request.seq).where(*may_go()).limit(bindparam("limit", type_=Integer()))
+    going = select(func.count()).select_from(some.subquery()).scalar_subquery()
+    return going.label("going"), *(select(one).where(sync).scalar_subquery().label(one.key) for one in columns)
 
 
 @cache
@@ -120,22 +155,24 @@ def last_settled() -> Select[str]:
 
 
 @cache
-def open_session() -> Insert:
-    """A new session."""
-    return insert(WebConnectorSession.__table__)  # type: ignore[arg-type]
+def owners() -> Rows[Company]:
+    """The columns of the company that a session is for."""
+    return Rows(Company, besides=("mapping",))  # it may be large, and a bridge never looks at it
 
 
 @cache
-def wc_session() -> Select[Company, WebConnectorSession]:
-    """A company and a session, both locked, the company first."""
-    query = (
-        select(Company, WebConnectorSession)
-        .join(WebConnectorSession, WebConnectorSession.company_id == Company.id)
-        .where(WebConnectorSession.ticket_hash == bindparam("ticket"))
-        .options(defer(Company.mapping))  # it may be large, and a bridge never looks at it
-        .with_for_update(key_share=True, of=[Company, WebConnectorSession])
-    )
-    return query.execution_options(populate_existing=True)
+def wc_sessions() -> Rows[WebConnectorSession]:
+    """The columns of a session."""
+    return Rows(WebConnectorSession)
+
+
+@cache
+def wc_session() -> Select[*tuple[Any, ...]]:
+    """The columns of a company and a session, both locked, the company first."""
+    query = select(*owners().columns, *wc_sessions().columns).select_from(Company)
+    query = query.join(WebConnectorSession, WebConnectorSession.company_id == Company.id)
+    query = query.where(WebConnectorSession.ticket_hash == bindparam("ticket"))
+    return query.with_for_update(key_share=True, of=[Company, WebConnectorSession])
 
 
 @cache
@@ -150,11 +187,16 @@ def last_word() -> Select[str, int, int]:
 def hosts_since() -> Select[str | None, datetime]:
     """The computers of other sessions, each with its last call."""
     last = func.max(WebConnectorSession.last_call_at)
-    query = select(WebConnectorSession.host, last).where(
+    return _others_since().add_columns(last).group_by(WebConnectorSession.host).order_by(last.desc())
+
+
+@cache
+def _others_since() -> Select[str | None]:
+    """The computers of sessions of late besides one."""
+    return select(WebConnectorSession.host).where(
         WebConnectorSession.company_id == bindparam("company"),
-        WebConnectorSession.started_at > bindparam("began"),  # lets the index leave out the history
-        WebConnectorSession.last_call_at > bindparam("since"),
-        WebConnectorSession.ticket_hash != bindparam("besides"),
-        WebConnectorSession.host.is_not(None),
+        WebConnectorSession.started_at > bindparam("began", type_=UtcDateTime()),  # the index leaves out the history
+        WebConnectorSession.last_call_at > bindparam("since", type_=UtcDateTime()),
+        WebConnectorSession.ticket_hash != bindparam("ticket"),
+        WebConnectorSession.host != bindparam("host", type_=String()),
     )
-    return query.group_by(WebConnectorSession.host).order_by(last.desc())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -19,9 +19,10 @@ from sqlalchemy import Connection, CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from store import queries
-from store.engine import connection_of
+from store.changes import add_row
 from store.states import ANSWERED, IN_FLIGHT, SENT, WAITING
 from store.tables import Company, MessageSet, Request, WebConnectorSession
+from store.within import connection_of
 
 BATCH_MAX = 1000
 """More requests than any configured set holds: a request that was in no refused set does not limit its set."""
@@ -54,23 +55,12 @@ def requests_of_set(session: Session, message_set_id: str) -> Sequence[Request]:
     return session.scalars(queries.requests_of_set(), {"set": message_set_id}).all()
 
 
-def next_requests(session: Session, company_id: str, *, now: datetime, limit: int) -> Sequence[Request]:
-    """Give the oldest waiting requests; the caller holds the company. Rows that somebody else holds are passed over."""
-    return session.scalars(queries.next_requests(), {"company": company_id, "now": now, "limit": limit}).all()
-
-
 def count_waiting(session: Session, company_id: str, *, now: datetime | None = None) -> int:
     """Count waiting requests; with `now`, only those that may go at once."""
     query = select(func.count()).where(Request.company_id == company_id, Request.state == WAITING)
     if now is not None:
         query = query.where(Request.available_at <= now)
     return session.scalar(query) or 0
-
-
-def count_going(session: Session, company_id: str, *, now: datetime, at_most: int) -> int:
-    """Count the waiting requests that may go at once, no further than `at_most`; as they are written, not pending."""
-    values = {"company": company_id, "now": now, "limit": at_most}
-    return connection_of(session).execute(queries.count_going(), values).scalar_one()
 
 
 def count_in_flight(session: Session, company_id: str) -> int:
@@ -101,18 +91,43 @@ class Sets:
     newest: int
     """The number of the newest set that this session was handed; 0: none."""
     open_questions: int
+    has_others: bool
+    """Other computers held the company file of late."""
 
 
-def sets_so_far(session: Session, company_id: str, ticket_hash: str) -> Sets:
-    """Say which sets matter to the next one of a session, as they are written. One statement."""
-    values = {"company": company_id, "ticket": ticket_hash}
-    row = connection_of(session).execute(queries.sets_so_far(), values).one()
-    return Sets(row[0], row[1], row[2] or 0, row[3])
+SETS = len(fields(Sets))
+
+
+def next_set(
+    session: Session, wc: WebConnectorSession, *, now: datetime, limit: int, others_since: datetime
+) -> tuple[Sets, Sequence[Request]]:
+    """Say which sets matter to the next one of a session, and give the oldest requests that may go. One statement.
+
+    The caller holds the company. Requests that somebody else holds are passed over.
+    """
+    values = {
+        "company": wc.company_id,
+        "ticket": wc.ticket_hash,
+        "host": wc.host,
+        "since": others_since,
+        "began": others_since - SESSION_LASTS,
+        "now": now,
+        "limit": limit,
+    }
+    rows = queries.requests_to_send()
+    found = [tuple(row) for row in connection_of(session).execute(queries.next_set(), values)]
+    waiting = [rows.of(session, row[SETS:]) for row in found if rows.is_there(row[SETS:])]
+    return Sets(*found[0][:SETS]), sorted(waiting, key=lambda one: one.seq)
 
 
 def keep_set(session: Session, **values: Any) -> None:
-    """Keep a set that is about to leave, by the columns of `MessageSet`. It is written at once."""
-    connection_of(session).execute(queries.keep_set(), {"state": SENT, **values})
+    """Keep a set that is about to leave, by the columns of `MessageSet`."""
+    add_row(session, MessageSet, {"state": SENT, **values})
+
+
+def text_of_set(session: Session, set_id: str) -> str:
+    """Give the text that left; "" for a set that is not known."""
+    return session.scalar(select(MessageSet.text).where(MessageSet.id == set_id)) or ""
 
 
 def open_questions(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
@@ -121,6 +136,23 @@ def open_questions(session: Session, ticket_hash: str) -> Sequence[MessageSet]:
         MessageSet.ticket_hash == ticket_hash, queries.is_in(MessageSet.state, SENT), MessageSet.kind != "write"
     )
     return session.scalars(query.order_by(MessageSet.seq.desc())).all()
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a company has to do, beside what is out."""
+
+    going: int
+    """Requests that may go at once, no further than was asked."""
+    sync_state: str | None
+    last_sync_at: datetime | None
+    retry_at: datetime | None
+
+
+def left_to_do(session: Session, company_id: str, *, now: datetime, count_to: int) -> Left:
+    """Say what a company has to do, as it is written. One statement."""
+    values = {"company": company_id, "now": now, "limit": count_to}
+    return Left(*connection_of(session).execute(queries.left_to_do(), values).one())
 
 
 @dataclass(frozen=True)
@@ -133,18 +165,47 @@ class Exchanges:
     """Handed out last, answered or not."""
     open: Sequence[MessageSet]
     """Not answered, newest first."""
+    requests: Sequence[Request]
+    """Those that QuickBooks has, of all these sets, in the order they were queued."""
+    left: Left
+    """Apart from what the answer brings."""
+
+    def requests_of(self, message_set: MessageSet) -> list[Request]:
+        """Give those of one set."""
+        return [one for one in self.requests if one.message_set_id == message_set.id]
 
 
-def exchanges(session: Session, ticket_hash: str, response: str) -> Exchanges:
+LEFT = len(fields(Left))
+
+
+def exchanges(session: Session, wc: WebConnectorSession, response: str, *, now: datetime, count_to: int) -> Exchanges:
     """Find the sets that an answer may belong to; an empty one was never recorded before. One statement."""
-    texts = {response, digest(response)} if response else set()
-    values = {"ticket": ticket_hash, "response": response, "digest": digest(response)}
-    found = session.scalars(queries.exchanges(), values).all()
-    repeated = (one for one in found if one.answered_at is not None and one.response in texts)
+    values = {
+        "company": wc.company_id,
+        "ticket": wc.ticket_hash,
+        "response": response,
+        "digest": digest(response),
+        "now": now,
+        "limit": count_to,
+    }
+    of_sets, of_requests = queries.sets_to_answer(), queries.requests_out()
+    behind_set = LEFT + 1 + len(of_sets)
+    found = [tuple(row) for row in connection_of(session).execute(queries.exchanges(), values)]
+    sets: dict[str, tuple[bool, MessageSet]] = {}
+    requests: list[Request] = []
+    for row in found:
+        of_set, of_request = row[LEFT + 1 : behind_set], row[behind_set:]
+        if of_sets.is_there(of_set) and of_sets.key(of_set) not in sets:
+            sets[of_sets.key(of_set)] = row[LEFT], of_sets.of(session, of_set)
+        if of_requests.is_there(of_request):
+            requests.append(of_requests.of(session, of_request))
+    known = list(sets.values())
     return Exchanges(
-        repeated=next(repeated, None),
-        newest=found[0] if found else None,
-        open=[one for one in found if one.state == SENT],
+        repeated=next((one for is_recorded, one in known if is_recorded and response), None),
+        newest=known[0][1] if known else None,
+        open=[one for _, one in known if one.state == SENT],
+        requests=requests,
+        left=Left(*found[0][:LEFT]),
     )
 
 
@@ -173,9 +234,10 @@ def last_settled_write_set(session: Session, company_id: str) -> str | None:
 
 
 def open_session(session: Session, ticket_hash: str, company_id: str, *, now: datetime) -> None:
-    """Open a session of the Web Connector. It is written at once."""
+    """Open a session of the Web Connector."""
     values = {"ticket_hash": ticket_hash, "company_id": company_id, "started_at": now, "last_call_at": now}
-    connection_of(session).execute(queries.open_session(), values | {"state": "open"})
+    unknown = {"guard_passed": False, "qbxml_version": "13.0", "done": 0, "failed": 0, "last_error": ""}
+    add_row(session, WebConnectorSession, values | unknown | {"state": "open"})
 
 
 @dataclass(frozen=True)
@@ -199,14 +261,20 @@ def wc_session(session: Session, ticket_hash: str) -> tuple[WebConnectorSession,
     Whoever held the company before has written what is read here: PostgreSQL reads locked rows anew when it had to
     wait for them, and the company's is locked first.
     """
-    found = session.execute(queries.wc_session(), {"ticket": ticket_hash}).one_or_none()
-    return (found[1], found[0]) if found is not None else None
+    row = connection_of(session).execute(queries.wc_session(), {"ticket": ticket_hash}).one_or_none()
+    if row is None:
+        return None
+    owners, sessions = queries.owners(), queries.wc_sessions()
+    values = tuple(row)
+    return sessions.of(session, values[len(owners) :]), owners.of(session, values[: len(owners)])
 
 
-def hosts_since(session: Session, company_id: str, since: datetime, *, besides: str) -> Sequence[tuple[str, datetime]]:
-    """Give the computers that held the company file in other sessions than `besides`, each with its last call."""
-    values = {"company": company_id, "since": since, "began": since - SESSION_LASTS, "besides": besides}
-    found = connection_of(session).execute(queries.hosts_since(), values)
+def hosts_since(session: Session, wc: WebConnectorSession, since: datetime) -> Sequence[tuple[str, datetime]]:
+    """Give the other computers that held the company file in other sessions, each with its last call."""
+    values = {"company": wc.company_id, "ticket": wc.ticket_hash, "host": wc.host}
+    found = connection_of(session).execute(
+        queries.hosts_since(), values | {"since": since, "began": since - SESSION_LASTS}
+    )
     return [(host, at) for host, at in found if host is not None]
 
 

@@ -13,8 +13,9 @@ from functools import cache
 
 from sqlalchemy import Connection, String, Update, bindparam, func, or_, update
 
-from store.engine import Database, connection_of
+from store.engine import Database
 from store.tables import Company, UtcDateTime
+from store.within import connection_of
 
 VERSION_MAX = 40
 AT_ONCE = 100

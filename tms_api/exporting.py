@@ -22,8 +22,8 @@ from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
 from store import exports, outbox, queue, states, waits, webhooks
-from store.engine import after_commit
 from store.tables import Company, Export
+from store.within import after_commit
 from tms_api.companies import require_company
 from tms_api.export_models import Preview
 from tms_api.problems import ProblemError

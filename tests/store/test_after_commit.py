@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from store.engine import Database, after_commit
+from store.engine import Database
+from store.within import after_commit
 from tests.support import stores
 
 

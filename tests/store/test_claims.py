@@ -129,7 +129,7 @@ def test_four_bridges_hand_out_each_request_once_and_in_order(database: Database
         while True:
             with database.transaction() as session:
                 lock_company(session, "acme")
-                rows = queue.next_requests(session, "acme", now=NOW, limit=3)
+                rows = stores.next_requests(session, "acme", now=NOW, limit=3)
                 for row in rows:
                     row.state = states.IN_FLIGHT
                 if not rows:
@@ -150,7 +150,7 @@ def test_companies_do_not_wait_for_each_other_and_one_company_has_one_at_work(da
     with at_once(database, 2) as (one, two):
         for session, company_id in ((one, "acme"), (two, "other")):
             lock_company(session, company_id)
-            assert len(queue.next_requests(session, company_id, now=NOW, limit=9)) == 2
+            assert len(stores.next_requests(session, company_id, now=NOW, limit=9)) == 2
     with pytest.raises(OperationalError, match="lock timeout"), at_once(database, 2) as (one, two):
         lock_company(one, "acme")
         lock_company(two, "acme")

@@ -29,6 +29,7 @@ from store.engine import Database
 from store.exports import ExportFilter
 from store.lists import Position
 from store.polls import Polls
+from store.tables import WebConnectorSession
 from tests.store.filled import drop, faults_of, fill
 from tests.support import postgres, stores
 
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.both_databases
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 OLD = datetime(2026, 11, 1, tzinfo=UTC)
+WC = WebConnectorSession(company_id="c1", ticket_hash="t9", host="PC")
 Question = Callable[[Session], object]
 
 
@@ -57,7 +59,7 @@ def _search(text: str, **fields: object) -> Question:
 IN_ORDER: dict[str, tuple[str, Question]] = {
     "connections that are back": ("ix_companies_silent", lambda s: s.execute(connection_watch.called_again(20)).all()),
     "connections to look at": ("ix_companies_look", lambda s: s.execute(connection_watch.due_by(NOW, 20)).all()),
-    "the next batch": ("ix_requests_queue", lambda s: queue.next_requests(s, "c1", now=NOW, limit=20)),
+    "the next batch": ("ix_requests_queue", lambda s: stores.next_requests(s, "c1", now=NOW, limit=20)),
     "the head of the queue": ("ix_requests_queue", lambda s: queue.oldest_waiting_at(s, "c1")),
     "the set that may be released": ("ix_message_sets_history", lambda s: queue.last_settled_write_set(s, "c1")),
     "exports": ("ix_exports_company_id", _exports()),
@@ -93,8 +95,11 @@ FOUND: dict[str, tuple[str | None, Question]] = {
         "ix_requests_queue",
         lambda s: Polls().look(s.connection(), "u1", address="127.0.0.1", now=NOW),
     ),
-    "how many may go": ("ix_requests_queue", lambda s: queue.count_going(s, "c1", now=NOW, at_most=100)),
-    "what matters to the next set": ("ix_message_sets_ticket_hash", lambda s: queue.sets_so_far(s, "c1", "t9")),
+    "what there is to do": ("ix_requests_queue", lambda s: queue.left_to_do(s, "c1", now=NOW, count_to=100)),
+    "what matters to the next set": (
+        "ix_message_sets_ticket_hash",
+        lambda s: queue.next_set(s, WC, now=NOW, limit=20, others_since=NOW),
+    ),
     "the session of a ticket": (None, lambda s: queue.wc_session(s, "t9")),
     "the last word of a session": (None, lambda s: queue.last_word(s.connection(), "t9")),
     "the unresolved set": (
@@ -106,7 +111,10 @@ FOUND: dict[str, tuple[str | None, Question]] = {
         "ix_message_sets_ticket_hash or ix_message_sets_unanswered",
         lambda s: queue.open_questions(s, "t9"),
     ),
-    "what an answer may belong to": ("ix_message_sets_ticket_hash", lambda s: queue.exchanges(s, "t9", "<x/>")),
+    "what an answer may belong to": (
+        "ix_message_sets_ticket_hash",
+        lambda s: queue.exchanges(s, WC, "<x/>", now=NOW, count_to=100),
+    ),
     "the requests of a set": (
         "ix_requests_message_set_id or ix_requests_open",
         lambda s: queue.requests_of_set(s, "s9"),
@@ -117,7 +125,7 @@ FOUND: dict[str, tuple[str | None, Question]] = {
         "ix_web_connector_sessions_open",
         lambda s: queue.close_abandoned(s, silent_since=NOW, last_error="x"),
     ),
-    "sessions of late": ("ix_web_connector_sessions_started", lambda s: queue.hosts_since(s, "c1", NOW, besides="t9")),
+    "sessions of late": ("ix_web_connector_sessions_started", lambda s: queue.hosts_since(s, WC, NOW)),
     "the outbox": (
         "ix_outbox_undelivered",
         lambda s: outbox.take(s, 20, now=NOW, hold_starts=timedelta(seconds=15)),

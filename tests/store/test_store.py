@@ -107,8 +107,8 @@ def test_the_queue_gives_the_oldest_that_may_go(database: Database) -> None:
     add_request(database, export_id, "C", state=states.DONE)
     add_request(database, export_id, "D")
     with database.transaction() as session:
-        assert [r.id for r in queue.next_requests(session, "acme", now=NOW, limit=10)] == ["B", "D"]
-        assert [r.id for r in queue.next_requests(session, "acme", now=NOW, limit=1)] == ["B"]
+        assert [r.id for r in stores.next_requests(session, "acme", now=NOW, limit=10)] == ["B", "D"]
+        assert [r.id for r in stores.next_requests(session, "acme", now=NOW, limit=1)] == ["B"]
         assert queue.count_waiting(session, "acme") == 3
         assert queue.count_waiting(session, "acme", now=NOW) == 2
         for now, is_waiting in ((NOW, True), (NOW - timedelta(days=1), False)):

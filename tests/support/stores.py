@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.orm import Session
 
-from store import list_syncs, secrets
+from store import list_syncs, queue, secrets
 from store.engine import Database
-from store.tables import Company
+from store.tables import Company, Request, WebConnectorSession
 from tests.support import postgres
 
 PASSWORD = "correct horse battery staple"
@@ -165,3 +166,9 @@ def a_bill(document_id: str = "bill_1", **fields: Any) -> dict[str, Any]:
         "total": "1500.00",
         **fields,
     }
+
+
+def next_requests(session: Session, company_id: str, *, now: datetime, limit: int) -> Sequence[Request]:
+    """Give the oldest requests that may go, as a session without a past is handed them."""
+    wc = WebConnectorSession(company_id=company_id, ticket_hash="of nobody", host=None)
+    return queue.next_set(session, wc, now=now, limit=limit, others_since=now)[1]
