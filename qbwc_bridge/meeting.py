@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from qbwc_bridge.guard import Binding, Judgement, OpenFile, judge_file
 from qbwc_bridge.list_entries import facts_of_company
 from qbwc_bridge.twins import Visit, twin_notice
-from qbxml.envelope import HostAndCompany, choose_version, parse_hcp
+from qbxml.hcp import HostAndCompany, choose_version, parse_hcp
 from store import queue, webhooks
 from store.companies import is_bound_elsewhere, record_incident, record_incident_once
 from store.tables import Company, WebConnectorSession
@@ -36,7 +36,7 @@ def meet(
 
     `hcp_response` is the answer to Host, Company and Preferences queries (web-connector.md 2.1).
     """
-    seen = parse_hcp(hcp_response) or HostAndCompany(host=None, company=None, preferences=None)
+    seen = parse_hcp(hcp_response) or HostAndCompany()
     judgement = judge_file(
         Binding(
             file_id=owner.file_id,
@@ -59,11 +59,11 @@ def meet(
         record_incident(session, company_id=owner.id, at=now, code="company_file", text=judgement.text)
     wc.guard_passed = True
     wc.qbxml_version = choose_version(seen.supported_versions)
-    wc.host = (seen.company.locked_by(owner.owner_id) or "")[:HOST_MAX] or None if seen.company else None
+    wc.host = (seen.locked_by(owner.owner_id) or "")[:HOST_MAX] or None
     owner.bound_company_name = seen.company_name
     owner.bound_company_file = company_file or owner.bound_company_file
     owner.qbxml_version = wc.qbxml_version
-    owner.product = seen.host.product_name if seen.host else owner.product
+    owner.product = owner.product if seen.product is None else seen.product
     facts = facts_of_company(seen.preferences)
     if facts is not None:
         owner.preferences = facts.model_dump(mode="json")

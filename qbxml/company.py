@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic_xml import element
 
 from qbxml.base import QueryRequest, ReadModel
-from qbxml.values import DataExtRet, Guid, RefRet, Str50, same_guid
+from qbxml.values import Guid, RefRet, Str50
 
 
 class HostQuery(QueryRequest, tag="HostQueryRq"):
@@ -43,42 +43,6 @@ class CompanyActivityQuery(QueryRequest, tag="CompanyActivityQueryRq"):
     request_tag: ClassVar[str] = "CompanyActivityQueryRq"
 
     include_ret_elements: tuple[Str50, ...] = element(tag="IncludeRetElement", default=())
-
-
-class HostRet(ReadModel, tag="HostRet"):
-    """The program. `major_version` is the year minus 1990 (qbxml.md 2.3)."""
-
-    product_name: str = element(tag="ProductName", default="")
-    major_version: str | None = element(tag="MajorVersion", default=None)
-    minor_version: str | None = element(tag="MinorVersion", default=None)
-    country: str | None = element(tag="Country", default=None)
-    supported_versions: tuple[str, ...] = element(tag="SupportedQBXMLVersion", default=())
-    is_automatic_login: bool | None = element(tag="IsAutomaticLogin", default=None)
-    file_mode: str | None = element(tag="QBFileMode", default=None)
-
-
-class CompanyRet(ReadModel, tag="CompanyRet"):
-    """The company file. Tax numbers and addresses in the answer are not read: nothing here needs them."""
-
-    is_sample_company: bool | None = element(tag="IsSampleCompany", default=None)
-    company_name: str = element(tag="CompanyName", default="")
-    legal_company_name: str | None = element(tag="LegalCompanyName", default=None)
-    data_ext: tuple[DataExtRet, ...] = element(tag="DataExtRet", default=())
-
-    def file_id(self, owner_id: str | None = None) -> str | None:
-        """The FileID that the Web Connector stored in this file, of one owner or of any (web-connector.md 2.1)."""
-        return self._private("FileID", owner_id)
-
-    def locked_by(self, owner_id: str) -> str | None:
-        """The computer whose Web Connector is at work in this file: `LOCKED:HOST:ticks` (web-connector.md 2.4)."""
-        lock, _, rest = (self._private("AppLock", owner_id) or "").partition(":")
-        return rest.partition(":")[0].strip() or None if lock == "LOCKED" else None
-
-    def _private(self, name: str, owner_id: str | None) -> str | None:
-        for field in self.data_ext:
-            if field.name == name and field.value and (owner_id is None or same_guid(field.owner_id, owner_id)):
-                return field.value
-        return None
 
 
 class CompanyActivityRet(ReadModel, tag="CompanyActivityRet"):

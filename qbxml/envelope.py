@@ -13,7 +13,7 @@ from pydantic_xml import ParsingError
 
 from qbxml.base import AddRequest, QueryRequest, ReadModel
 from qbxml.bills import BillRet
-from qbxml.company import CompanyActivityRet, CompanyRet, HostRet, PreferencesRet
+from qbxml.company import CompanyActivityRet, PreferencesRet
 from qbxml.deleted_lists import ListDeletedRet
 from qbxml.invoices import InvoiceRet
 from qbxml.lists import (
@@ -54,9 +54,7 @@ _RETS: dict[str, type[ReadModel]] = {
     "BillRet": BillRet,
     "ClassRet": ClassRet,
     "CompanyActivityRet": CompanyActivityRet,
-    "CompanyRet": CompanyRet,
     "CustomerRet": CustomerRet,
-    "HostRet": HostRet,
     "InvoiceRet": InvoiceRet,
     "ListDeletedRet": ListDeletedRet,
     "PreferencesRet": PreferencesRet,
@@ -168,7 +166,7 @@ class Response:
 
     def rets(self) -> list[ReadModel]:
         """The answered objects of known kinds, in the order of the answer; raises UnreadableResponse."""
-        return [ret for child in self.element.iterchildren("*") if (ret := _read(child)) is not None]
+        return [ret for child in self.element.iterchildren("*") if (ret := read_ret(child)) is not None]
 
     def rets_of(self, model: type[_RetT]) -> list[_RetT]:
         """The answered objects of one kind."""
@@ -201,62 +199,6 @@ def parse_response(text: str) -> MessageSetResponse:
         status_code=_number(status, "messageSetStatusCode") if status else None,
         responses=[_response(child) for child in sets[0].iterchildren("*")],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class HostAndCompany:
-    """What the Web Connector tells at the start of a session (web-connector.md 2.1)."""
-
-    host: HostRet | None
-    company: CompanyRet | None
-    preferences: PreferencesRet | None
-
-    @property
-    def company_name(self) -> str | None:
-        """The name of the open company file."""
-        return self.company.company_name or None if self.company else None
-
-    @property
-    def supported_versions(self) -> tuple[str, ...]:
-        """The qbXML versions this QuickBooks lists."""
-        return self.host.supported_versions if self.host else ()
-
-    def file_id(self, owner_id: str | None = None) -> str | None:
-        """The FileID stored in the open company file, of one owner or of any."""
-        return self.company.file_id(owner_id) if self.company else None
-
-
-def parse_hcp(text: str) -> HostAndCompany | None:
-    """Read strHCPResponse; None when it holds no readable answer, which some products send (web-connector.md 2.1)."""
-    try:
-        rets = [ret for response in parse_response(text).responses for ret in response.rets()]
-    except UnreadableResponse:
-        return None
-    found = HostAndCompany(
-        host=next((ret for ret in rets if isinstance(ret, HostRet)), None),
-        company=next((ret for ret in rets if isinstance(ret, CompanyRet)), None),
-        preferences=next((ret for ret in rets if isinstance(ret, PreferencesRet)), None),
-    )
-    return found if found.host or found.company or found.preferences else None
-
-
-def choose_version(supported: Sequence[str], ceiling: str = DEFAULT_VERSION) -> str:
-    """The highest listed version up to `ceiling`, compared as numbers; `ceiling` when nothing usable is listed.
-
-    Old non-US products list prefixed versions such as `CA3.0`; they are another language and are skipped.
-    """
-    limit = _version_key(ceiling)
-    if limit is None:
-        raise ValueError(f"{ceiling!r} is not a qbXML version")
-    usable = [(key, version) for version in supported if (key := _version_key(version)) is not None and key <= limit]
-    return max(usable)[1].strip() if usable else ceiling
-
-
-def _version_key(version: str) -> tuple[int, int] | None:
-    if not _VERSION.fullmatch(version.strip()):
-        return None
-    major, minor = version.strip().split(".")
-    return int(major), int(minor)
 
 
 def parse_xml(text: str) -> etree._Element:
@@ -325,7 +267,8 @@ def _number(text: str | None, what: str) -> int:
         raise UnreadableResponse(f"The answer holds no number as {what}: {text!r}.") from None
 
 
-def _read(node: etree._Element) -> ReadModel | None:
+def read_ret(node: etree._Element) -> ReadModel | None:
+    """Read an answered object of a known kind; raises UnreadableResponse."""
     tag = str(node.tag)
     model = _RETS.get(tag)
     if model is None:

@@ -13,10 +13,9 @@ from qbxml.envelope import (
     Written,
     build_message_set,
     build_request_element,
-    choose_version,
-    parse_hcp,
     parse_response,
 )
+from qbxml.hcp import choose_version, parse_hcp
 from qbxml.invoices import InvoiceQuery, InvoiceRet
 from qbxml.lists import AccountQuery, CustomerQuery, CustomerRet, ItemRet, TermsRet, VendorRet
 from qbxml.queries import EntityFilter, RefNumberFilter, RefNumberRange, TxnDateRange
@@ -196,9 +195,8 @@ def test_start_of_session() -> None:
     assert hcp.file_id(OWNER.lower()) == "{99990000-1111-2222-3333-444455556666}"
     assert hcp.file_id() == hcp.file_id(OWNER)
     assert hcp.file_id("{00000000-0000-0000-0000-000000000000}") is None
-    assert hcp.host is not None
-    assert (hcp.host.product_name, hcp.host.file_mode) == ("QuickBooks Premier 2024", "MultiUser")
-    assert hcp.host.is_automatic_login is False
+    assert hcp.product == "QuickBooks Premier 2024"
+    assert hcp.locked_by(OWNER) == "PC"
     preferences = hcp.preferences
     assert preferences is not None
     assert preferences.is_using_class_tracking is True
