@@ -6,12 +6,14 @@ Most calls of a day end here with nothing to do, after one look (`store/polls.py
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from qbwc_bridge import wrong_passwords
 from qbwc_bridge.list_answers import ListSyncs
@@ -24,7 +26,7 @@ from store.polls import Glance, Polls
 from store.quiet_hours import quiet_until
 from store.sightings import Sighting, Sightings
 from store.tables import WebConnectorSession
-from store.within import connection_of
+from store.within import connection_of, take_back
 
 log = structlog.get_logger(__name__)
 
@@ -65,17 +67,29 @@ class SigningIn:
                 return ["", "none"]
         if seen is None or not is_right or seen.is_held:
             return self._refuse(username, password, address, now)
-        # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
-        # Each set that leaves is waited for, and its session with it.
+        sighting = Sighting(company_id=seen.company_id, address=address, version=version, at=now)
+        if not (seen.has_open_session or seen.is_unresolved or _is_about_passwords(seen.problem)):
+            with suppress(StaleDataError):  # somebody was faster: it is looked at again
+                return self._open_at_once(sighting, seen)
         with self._database.transaction("authenticate", waits=False) as session:
             # The note holds the company, as `lock_company` does: what is read after it stays true.
-            sighting = Sighting(company_id=seen.company_id, address=address, version=version, at=now)
             sightings.note(connection_of(session), sighting)
             seen = self._polls.look(connection_of(session), username, address=address, now=now)
             if seen is None or seen.is_held or not signs_in(seen, password, now=now):
-                session.rollback()  # the note, too: this address is not the company's own
+                take_back(session)  # the note, too: this address is not the company's own
                 return ["", "busy"]  # changed in this moment: the next call finds out
             return self._begin(session, seen, now)
+
+    def _open_at_once(self, sighting: Sighting, seen: Glance) -> list[str]:
+        """Open a session for a company with work and without an open session, as long as both stay so.
+
+        Only who signs in opens a session, and each of them leaves a note; only an open session hands anything out.
+        """
+        # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
+        # Each set that leaves is waited for, and its session with it.
+        with self._database.transaction("authenticate", waits=False) as session:
+            sightings.note_if_nothing_came(session, sighting, seen)
+            return self._open(session, seen, sighting.at)
 
     def _begin(self, session: Session, seen: Glance, now: datetime) -> list[str]:
         """Answer a good sign-in; the caller holds the company."""
@@ -94,6 +108,10 @@ class SigningIn:
             other.state = "superseded"
             other.last_error = "A newer session of this company took over."
             self._observe.moved(session, other, "open")
+        return self._open(session, seen, now)
+
+    def _open(self, session: Session, seen: Glance, now: datetime) -> list[str]:
+        company_id = seen.company_id
         ticket = self._new_ticket()
         self._observe.signed_in(session, "session", company_id=company_id, ticket_hash=secrets.fingerprint(ticket))
         queue.open_session(session, secrets.fingerprint(ticket), company_id, now=now)

@@ -42,6 +42,8 @@ class Glance:
     is_held: bool
     """Too many wrong passwords came: none is looked at now."""
     has_open_session: bool
+    last_seen_at: datetime | None
+    web_connector_version: str | None
 
 
 class Polls:
@@ -74,6 +76,8 @@ class Polls:
                 Company.company_file,
                 is_held(address, bindparam("failed_since", type_=UtcDateTime())),
                 opened.correlate(Company),
+                Company.last_seen_at,
+                Company.web_connector_version,
             )
             .outerjoin(CompanySync, CompanySync.company_id == Company.id)
             .where(Company.username == bindparam("username"))

@@ -12,8 +12,11 @@ from datetime import datetime
 from functools import cache
 
 from sqlalchemy import Connection, String, Update, bindparam, func, or_, update
+from sqlalchemy.orm import Session
 
+from store.changes import change_row
 from store.engine import Database
+from store.polls import Glance
 from store.tables import Company, UtcDateTime
 from store.within import connection_of
 
@@ -36,6 +39,26 @@ class Sighting:
 def note(connection: Connection, seen: Sighting) -> None:
     """Write one at once. In a transaction it holds the company's row, as `lock_company` does."""
     connection.execute(_note(), _values(seen))
+
+
+def note_if_nothing_came(session: Session, seen: Sighting, glance: Glance) -> None:
+    """Write one with the other changes, which then fail with `StaleDataError` if anybody signed in since that glance.
+
+    So do they if the company's passwords are not the same any more.
+    """
+    version = seen.version[:VERSION_MAX] or glance.web_connector_version
+    change_row(
+        session,
+        Company,
+        known={
+            "id": glance.company_id,
+            "last_seen_at": glance.last_seen_at,
+            "password_hash": glance.password_hash,
+            "previous_password_hash": glance.previous_password_hash,
+            "previous_password_until": glance.previous_password_until,
+        },
+        values={"last_seen_at": seen.at, "last_address": seen.address, "web_connector_version": version},
+    )
 
 
 class Sightings:

@@ -35,3 +35,11 @@ def tell_all(session: Session) -> None:
     """Tell what waited for the transaction to become true."""
     for told in session.info.pop(_AFTER_COMMIT, ()):
         told()
+
+
+def take_back(session: Session) -> None:
+    """Undo all of a transaction, and forget what was to be written and told; nothing but its end may follow."""
+    connection = connection_of(session)
+    session.expunge_all()
+    session.info.clear()
+    connection.rollback()
