@@ -11,6 +11,7 @@ import functools
 import re
 import traceback
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape
@@ -93,14 +94,15 @@ class SoapServer(ServerBase):  # type: ignore[misc]
 
     def __init__(self, application: Application) -> None:
         super().__init__(application)
+        # A call's context is a copy of its method's: to make one takes longer than most calls.
+        self._contexts = {tag: self._context(*found) for tag, found in self.app.interface.service_method_map.items()}
         self._frames: dict[str, Frame] = {}
 
     def answer(self, envelope: etree._Element, notes: CallNotes) -> bytes:
         """Give the reply to a checked envelope; raises `SoapFailure`."""
         [call] = envelope.iterfind(f"{_BODY}/*")
-        ctx = MethodContext(self, MethodContext.SERVER)
+        ctx = copy(self._contexts[call.tag])
         ctx.udc = notes
-        [ctx.descriptor] = self.app.interface.service_method_map[call.tag]
         # Parameters are texts, each at most once. spyne's reader, made for any type, takes longer than the call; and it
         # follows references within a body, by which a small one could grow.
         texts = {etree.QName(one).localname: one.text for one in call}
@@ -113,6 +115,11 @@ class SoapServer(ServerBase):  # type: ignore[misc]
         if frame is None:
             frame = self._frames[notes.method] = self._frame(ctx, notes.method)
         return frame.around(answer)
+
+    def _context(self, descriptor: Any) -> MethodContext:
+        ctx = MethodContext(self, MethodContext.SERVER)
+        ctx.descriptor = descriptor
+        return ctx
 
     def _frame(self, ctx: Any, method: str) -> Frame:
         result = _RESULTS[method]

@@ -20,10 +20,12 @@ _READ = "rows_read"
 class Rows(Generic[_T]):
     """How rows of one table become objects; make one per question, as the question itself."""
 
-    def __init__(self, entity: type[_T], *, besides: Collection[str] = ()) -> None:
-        """`besides` names columns that are not read."""
+    def __init__(self, entity: type[_T], *, only: Collection[str] = (), besides: Collection[str] = ()) -> None:
+        """Read all columns, or `only` those, and none of `besides`. The key is always read."""
         mapper = inspect(entity)
-        read = [attribute for attribute in mapper.column_attrs if attribute.key not in besides]
+        keys = {mapper.get_property_by_column(key).key for key in mapper.primary_key}
+        wanted = keys | set(only or mapper.column_attrs.keys()) - set(besides)
+        read = [attribute for attribute in mapper.column_attrs if attribute.key in wanted]
         self.columns: tuple[ColumnElement[Any], ...] = tuple(attribute.columns[0] for attribute in read)
         self._entity = entity
         self._names = tuple(attribute.key for attribute in read)
