@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from qbwc_bridge import answers, recovery
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
+from qbwc_bridge.last_words import LastWords
 from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.meeting import TWIN_WINDOW, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
@@ -32,6 +33,7 @@ from store.engine import Database
 from store.quiet_hours import quiet_until
 from store.sightings import Sightings
 from store.tables import Company, MessageSet, Request, WebConnectorSession
+from store.within import after_commit
 from workflows import contracts
 
 SERVER_VERSION = "TMS.ai for QuickBooks Desktop 0.1"
@@ -71,6 +73,7 @@ class Dispatcher:
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
+        self._last_words = LastWords()
         self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
         self._lists = ListSyncs(
             limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
@@ -184,8 +187,11 @@ class Dispatcher:
 
     def close_connection(self, ticket: str) -> str:
         """End the session and say what it did."""
-        with self._database.glance() as connection:
-            over = queue.last_word(connection, secrets.fingerprint(ticket))
+        ticket_hash = secrets.fingerprint(ticket)
+        over = self._last_words.take(ticket_hash)
+        if over is None:
+            with self._database.glance() as connection:
+                over = queue.last_word(connection, ticket_hash)
         if over is not None:  # it ended with its last answer, and nothing is left to write
             return _last_word(over)
         with self._called("closeConnection", ticket, waits=False) as (_session, found):
@@ -227,6 +233,9 @@ class Dispatcher:
             with structlog.contextvars.bound_contextvars(company=wc.company_id, session=session_name(wc.ticket_hash)):
                 yield session, found
             self._observe.moved(session, wc, before)
+            if wc.state != "open":
+                word = queue.LastWord(wc.last_error, wc.done, wc.failed)
+                after_commit(session, lambda: self._last_words.keep(wc.ticket_hash, word))
 
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession, *, is_first: bool) -> str:
         now = self._clock()
