@@ -8,18 +8,15 @@ from __future__ import annotations
 import re
 from http.cookies import CookieError, SimpleCookie
 
-from lxml import etree
-
-from qbwc_bridge.wsdl import NAMESPACE
+from qbwc_bridge.envelope import Call
 
 COOKIE = "qbwc_version"
 _VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8}){0,4}")
 
 
-def told_in(envelope: etree._Element) -> str:
+def told_in(call: Call) -> str:
     """Give the version of a clientVersion call; "" for other calls and for what is no version."""
-    found = envelope.find(f".//{{{NAMESPACE}}}clientVersion/{{{NAMESPACE}}}strVersion")
-    text = (found.text or "").strip() if found is not None else ""
+    text = call.texts.get("strVersion", "").strip() if call.method == "clientVersion" else ""
     return text if _VERSION.fullmatch(text) else ""
 
 

@@ -1,6 +1,6 @@
 """Read a SOAP 1.1 request from outside, and refuse what is not one before anything costly happens to it.
 
-One pass of expat checks and builds at once, so there are no two parsers that could understand a body differently.
+One pass of expat checks and reads at once, so there are no two parsers that could understand a body differently.
 expat is used because its handlers see a document type declaration, an element or its attributes before anything is
 expanded or stored, and because its time stays linear in the size of the body.
 """
@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from email.message import Message
 from xml.parsers import expat
-
-from lxml import etree
 
 from qbwc_bridge.wsdl import NAMESPACE, OPERATIONS
 
 SOAP_NAMESPACE = "http://schemas.xmlsoap.org/soap/envelope/"
 
 _SEPARATOR = " "  # cannot occur in a namespace name that was normalised as an attribute
+_BODY_NAME = f"{SOAP_NAMESPACE}{_SEPARATOR}Body"
+_ENVELOPE, _BODY, _CALL, _PARAMETER = range(1, 5)  # how deep each stands
 _MOST_ELEMENTS = 200  # a call of the Web Connector has at most nine
 _MOST_ATTRIBUTES = 50
 _CONTROL_REFERENCE = re.compile(rb"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));", re.IGNORECASE)
@@ -35,12 +37,26 @@ class Refusal(Exception):  # noqa: N818  it is an answer, not an error of ours
         self.code = code
 
 
-class _Builder:
-    """Build an lxml tree from expat's events, without attributes: the calls have none that matter."""
+@dataclass(frozen=True)
+class Call:
+    """A call of the Web Connector: its method, and the texts of its parameters by name, exactly as they were sent."""
+
+    method: str
+    texts: Mapping[str, str]
+
+
+class _Reader:
+    """Reads a call from expat's events: the elements of an envelope, by how deep they stand."""
 
     def __init__(self, charset: str | None) -> None:
-        self.tree = etree.TreeBuilder()
-        self.elements = 0
+        self.root = ""
+        self.calls: list[str] = []
+        self.bodies = 0
+        self.texts: dict[str, str] = {}
+        self._elements = 0
+        self._depth = 0
+        self._in_body = False
+        self._text: list[str] = []
         parser = expat.ParserCreate(charset, _SEPARATOR)
         parser.buffer_text = True
         parser.buffer_size = 1 << 18
@@ -49,72 +65,77 @@ class _Builder:
         parser.EntityDeclHandler = self._refuse_declaration
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self.tree.data
         self.parser = parser
 
     def _refuse_declaration(self, *_arguments: object) -> None:
         raise Refusal("A document type declaration is not accepted.")
 
     def _start(self, name: str, attributes: list[str]) -> None:
-        self.elements += 1
-        if self.elements > _MOST_ELEMENTS or len(attributes) > 2 * _MOST_ATTRIBUTES:
+        self._elements += 1
+        if self._elements > _MOST_ELEMENTS or len(attributes) > 2 * _MOST_ATTRIBUTES:
             raise Refusal("The request has more elements or attributes than a call can have.")
-        self.tree.start(_clark(name), {})
+        self._depth += 1
+        if self._depth > _PARAMETER:
+            self.parser.CharacterDataHandler = None  # a parameter is a text, and ends where anything else begins
+        elif self._depth == _PARAMETER and self._in_body:
+            self._text = []
+            self.parser.CharacterDataHandler = self._text.append
+        elif self._depth == _CALL and self._in_body:
+            self.calls.append(name)
+        elif self._depth == _BODY:
+            self._in_body = name == _BODY_NAME
+            self.bodies += self._in_body
+        elif self._depth == _ENVELOPE:
+            self.root = name
 
     def _end(self, name: str) -> None:
-        self.tree.end(_clark(name))
+        if self._depth == _PARAMETER and self._in_body:
+            self.parser.CharacterDataHandler = None
+            self.texts[name.rpartition(_SEPARATOR)[2]] = "".join(self._text)
+        self._depth -= 1
 
 
-def read_envelope(body: bytes, content_type: str) -> etree._Element:
-    """Give the root element of a SOAP 1.1 call that exists, or raise `Refusal`.
-
-    Element text comes back exactly as sent; comments and processing instructions are dropped.
-    """
+def read_envelope(body: bytes, content_type: str) -> Call:
+    """Read a SOAP 1.1 call that exists, or raise `Refusal`. Headers, attributes and comments are dropped."""
     if not body.strip():
         raise Refusal("The request is empty.")
     charset = _charset(body, content_type)
     try:
-        root = _parse(body, charset)
+        reader = _parse(body, charset)
     except Refusal:
         # .NET writes control characters of a company file as references that XML 1.0 forbids. Refusing such a
         # reply would end every run at the same record.
         cleaned = _CONTROL_REFERENCE.sub(b"", body)
         if cleaned == body:
             raise
-        root = _parse(cleaned, charset)
-    _require_known_call(root)
-    return root
+        reader = _parse(cleaned, charset)
+    return _known_call(reader)
 
 
-def _parse(body: bytes, charset: str | None) -> etree._Element:
-    builder = _Builder(charset)
+def _parse(body: bytes, charset: str | None) -> _Reader:
+    reader = _Reader(charset)
     try:
-        builder.parser.Parse(body, True)
-        return builder.tree.close()
+        reader.parser.Parse(body, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
-        # lxml raises ValueError for names it does not take, expat LookupError for an unknown encoding.
+        # expat raises LookupError for an unknown encoding.
         raise Refusal("The request is not well-formed XML.") from error
+    return reader
 
 
-def _require_known_call(root: etree._Element) -> None:
-    name = etree.QName(root)
-    if name.localname != "Envelope":
+def _known_call(reader: _Reader) -> Call:
+    namespace, _, name = reader.root.rpartition(_SEPARATOR)
+    if name != "Envelope":
         raise Refusal("The request is not a SOAP envelope.")
-    if name.namespace != SOAP_NAMESPACE:
+    if namespace != SOAP_NAMESPACE:
         raise Refusal("Only SOAP 1.1 is spoken here.", "VersionMismatch")
-    bodies = root.findall(f"{{{SOAP_NAMESPACE}}}Body")
-    if len(bodies) != 1 or len(bodies[0]) != 1:
+    if reader.bodies != 1 or len(reader.calls) != 1:
         raise Refusal("The SOAP body does not hold exactly one call.")
-    call = etree.QName(bodies[0][0])
-    if call.namespace != NAMESPACE:
+    namespace, _, method = reader.calls[0].rpartition(_SEPARATOR)
+    if namespace != NAMESPACE:
         raise Refusal("The call is not in the namespace of the Web Connector.")
-    if call.localname not in _METHODS:
+    if method not in _METHODS:
         raise Refusal("There is no such method.")
-
-
-def _clark(name: str) -> str:
-    namespace, separator, local = name.rpartition(_SEPARATOR)
-    return f"{{{namespace}}}{local}" if separator else local
+    return Call(method, reader.texts)
 
 
 def _charset(body: bytes, content_type: str) -> str | None:

@@ -17,10 +17,9 @@ from typing import Any, TypeVar
 from xml.sax.saxutils import escape
 
 import structlog
-from lxml import etree
 
 from qbwc_bridge import spyne_compat
-from qbwc_bridge.envelope import SOAP_NAMESPACE
+from qbwc_bridge.envelope import SOAP_NAMESPACE, Call
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.wsdl import INT, NAMESPACE, OPERATIONS, STRING, STRINGS, Operation
@@ -34,7 +33,6 @@ from spyne.server import ServerBase  # noqa: E402
 
 GENERAL_FAILURE = "The server had a problem. Nothing was lost; it will try again at the next run."
 
-_BODY = f"{{{SOAP_NAMESPACE}}}Body"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARK = "\ue000"
 _MARKED_NUMBER = 1_234_567_890
@@ -95,18 +93,19 @@ class SoapServer(ServerBase):  # type: ignore[misc]
     def __init__(self, application: Application) -> None:
         super().__init__(application)
         # A call's context is a copy of its method's: to make one takes longer than most calls.
-        self._contexts = {tag: self._context(*found) for tag, found in self.app.interface.service_method_map.items()}
+        methods = application.interface.service_method_map
+        self._contexts = {name: self._context(*methods[f"{{{NAMESPACE}}}{name}"]) for name in _RESULTS}
         self._frames: dict[str, Frame] = {}
 
-    def answer(self, envelope: etree._Element, notes: CallNotes) -> bytes:
-        """Give the reply to a checked envelope; raises `SoapFailure`."""
-        [call] = envelope.iterfind(f"{_BODY}/*")
-        ctx = copy(self._contexts[call.tag])
+    def answer(self, call: Call, notes: CallNotes) -> bytes:
+        """Give the reply to a checked call; raises `SoapFailure`.
+
+        Parameters are texts. spyne's reader, made for any type, takes longer than the call, and it follows references
+        within a body, by which a small one could grow.
+        """
+        ctx = copy(self._contexts[call.method])
         ctx.udc = notes
-        # Parameters are texts, each at most once. spyne's reader, made for any type, takes longer than the call; and it
-        # follows references within a body, by which a small one could grow.
-        texts = {etree.QName(one).localname: one.text for one in call}
-        ctx.in_object = [texts.get(name) for name in _PARAMETER_NAMES[ctx.descriptor.name]]
+        ctx.in_object = [call.texts.get(name) for name in _PARAMETER_NAMES[call.method]]
         self.get_out_object(ctx)
         if ctx.out_error:
             raise SoapFailure(type(ctx.out_error).__name__)

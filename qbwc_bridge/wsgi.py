@@ -165,9 +165,9 @@ class _Calls:
         if kept is not None:
             with self._observer.call(kept.method, {}):
                 return kept
-        envelope = read_envelope(body, content_type)
-        reply = self._soap.answer(envelope, notes)
-        answer = Kept(method=notes.method, body=reply, version=client_versions.told_in(envelope))
+        call = read_envelope(body, content_type)
+        reply = self._soap.answer(call, notes)
+        answer = Kept(method=notes.method, body=reply, version=client_versions.told_in(call))
         if not notes.has_failed:
             self._kept.keep(body, content_type, answer)
         return answer
