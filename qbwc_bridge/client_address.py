@@ -32,9 +32,7 @@ def client_address(environ: Mapping[str, object], trusted: Sequence[Network]) ->
             found = hop
             if not _is_in(hop, trusted):
                 break
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((found, _IPV6_PREFIX), strict=False).network_address)
-    return str(found)
+    return _shown(found)
 
 
 def _is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[Network]) -> bool:
@@ -42,6 +40,13 @@ def _is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Seq
 
 
 @functools.lru_cache(maxsize=4096)  # the same few come again and again
+def _shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False).network_address)
+    return str(address)
+
+
+@functools.lru_cache(maxsize=4096)
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
+from qbwc_bridge.wsdl import OPERATIONS
 from store import exports, secrets
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from store.within import after_commit
@@ -39,7 +40,8 @@ class CallObserver:
     """Watches SOAP calls from outside: how long, whether one failed, and as whose part everything below is told."""
 
     def __init__(self, metrics: BridgeMetrics, tracing: Tracing) -> None:
-        self._metrics = metrics
+        self._seconds = {one.name: metrics.call_seconds.labels(one.name) for one in OPERATIONS}
+        self._failed = {one.name: metrics.calls_failed.labels(one.name) for one in OPERATIONS}
         self._tracing = tracing
 
     @contextmanager
@@ -54,9 +56,9 @@ class CallObserver:
             self._tracing.span(f"SOAP {method}", kind=SpanKind.SERVER, attributes=attributes),
         ):
             try:
-                yield self._metrics.calls_failed.labels(method).inc
+                yield self._failed[method].inc
             finally:
-                self._metrics.call_seconds.labels(method).observe(perf_counter() - started)
+                self._seconds[method].observe(perf_counter() - started)
 
 
 class Observation:
