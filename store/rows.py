@@ -30,6 +30,7 @@ class Rows(Generic[_T]):
         self._entity = entity
         self._names = tuple(attribute.key for attribute in read)
         self._keys = tuple(self._names.index(mapper.get_property_by_column(key).key) for key in mapper.primary_key)
+        self._unread = tuple(key for key in mapper.column_attrs.keys() if key not in self._names)  # noqa: SIM118
         self._manager = mapper.class_manager
 
     def __len__(self) -> int:
@@ -40,7 +41,8 @@ class Rows(Generic[_T]):
         row = cast("_T", self._manager.new_instance())
         state = instance_state(row)
         state.dict.update(zip(self._names, values, strict=True))
-        state.key = (self._entity, tuple(values[key] for key in self._keys), None)  # else what was not read is None
+        state.key = (self._entity, tuple(values[key] for key in self._keys), None)
+        state.expired_attributes.update(self._unread)  # they raise DetachedInstanceError, instead of being None
         session.info.setdefault(_READ, []).append(row)
         return row
 

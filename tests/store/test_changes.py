@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy import delete, event
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import DetachedInstanceError, StaleDataError
 
-from store import queue
-from store.changes import write_changes
+from store import outbox, queue
+from store.changes import change_row, write_changes
 from store.companies import company
 from store.engine import Database
 from store.sync_tables import ListSync
-from store.tables import Incident
+from store.tables import Company, Incident, WebConnectorSession
+from store.within import after_commit, take_back
 from tests.support import stores
 
 pytestmark = pytest.mark.both_databases
@@ -59,13 +62,113 @@ def test_a_row_that_is_gone_is_an_error(known: Database) -> None:
 
 
 def test_a_column_that_was_not_read_is_written(known: Database) -> None:
-    ticket = "0" * 64
+    ticket = a_session(known)
     with known.transaction() as session:
-        queue.open_session(session, ticket, "acme", now=stores.Clock().now)
-    with known.transaction() as session:
-        found = queue.wc_session(session, ticket)
-        assert found is not None
-        _, owner = found
+        _, owner = found(session, ticket)
         owner.mapping = {"customers": {}}
-        write_changes(session)
     assert written(known, "mapping") == {"customers": {}}
+
+
+def a_session(database: Database, ticket: str = "0" * 64) -> str:
+    with database.transaction() as session:
+        queue.open_session(session, ticket, "acme", now=stores.Clock().now)
+    return ticket
+
+
+def found(session: Session, ticket: str) -> tuple[WebConnectorSession, Company]:
+    row = queue.wc_session(session, ticket)
+    assert row is not None
+    return row
+
+
+def test_rows_of_several_tables_are_written_together(known: Database) -> None:
+    """On PostgreSQL in one statement; what did not change is not written."""
+    ticket = a_session(known)
+    written_now: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if not statement.startswith(("SELECT", "begin")):
+            written_now.append(statement)
+
+    with known.transaction() as session:
+        wc, owner = found(session, ticket)
+        event.listen(known.engine, "before_cursor_execute", note)
+        wc.done, wc.host, owner.product, owner.qbxml_version = 3, "PC", "QuickBooks", owner.qbxml_version
+        outbox.add_signal(session, workflow_id="w", signal="s", payload={}, at=stores.Clock().now)
+    event.remove(known.engine, "before_cursor_execute", note)
+    assert len(written_now) == (3 if known.is_sqlite else 1)
+    assert not any("qbxml_version" in statement for statement in written_now)
+    with known.transaction() as session:
+        wc, owner = found(session, ticket)
+        assert (wc.done, wc.host, owner.product) == (3, "PC", "QuickBooks")
+        assert outbox.count_undelivered(session) == 1
+
+
+def test_signals_of_one_transaction_keep_their_order(known: Database) -> None:
+    with known.transaction() as session:
+        for number in range(30):
+            outbox.add_signal(session, workflow_id="w", signal=str(number), payload={}, at=stores.Clock().now)
+    with known.transaction() as session:
+        taken = outbox.take(session, 50, now=stores.Clock().now, hold_starts=timedelta(0))
+        assert [row.signal for row in taken] == [str(number) for number in range(30)]
+
+
+def test_one_row_that_is_gone_takes_the_others_along(known: Database) -> None:
+    """All of it or nothing, also where it is written in one statement."""
+    ticket = a_session(known)
+
+    def change_what_is_gone() -> None:
+        with known.transaction() as session:
+            wc, owner = found(session, ticket)
+            session.execute(delete(WebConnectorSession))
+            wc.done, owner.product = 3, "QuickBooks"
+            outbox.add_signal(session, workflow_id="w", signal="s", payload={}, at=stores.Clock().now)
+
+    with pytest.raises(StaleDataError):
+        change_what_is_gone()
+    assert written(known, "product") is None
+    with known.transaction() as session:
+        assert outbox.count_undelivered(session) == 0
+
+
+@pytest.mark.parametrize(("before", "is_written"), [("QuickBooks", True), ("another", False), (None, False)])
+def test_a_row_is_changed_only_if_it_is_as_it_was_known(known: Database, before: str | None, is_written: bool) -> None:
+    with known.transaction() as session:
+        row = company(session, "acme")
+        assert row is not None
+        row.product = "QuickBooks"
+
+    def change() -> None:
+        with known.transaction() as session:
+            change_row(session, Company, known={"id": "acme", "product": before}, values={"country": "CA"})
+
+    if is_written:
+        change()
+    else:
+        with pytest.raises(StaleDataError):
+            change()
+    assert written(known, "country") == ("CA" if is_written else "US")
+
+
+def test_a_column_that_was_not_read_is_an_error_and_not_nothing(known: Database) -> None:
+    ticket = a_session(known)
+    with known.transaction() as session:
+        _, owner = found(session, ticket)
+        with pytest.raises(DetachedInstanceError):
+            _ = owner.mapping
+
+
+def test_what_a_transaction_takes_back_is_not_written_and_not_told(known: Database) -> None:
+    ticket = a_session(known)
+    told: list[str] = []
+    with known.transaction() as session:
+        wc, _ = found(session, ticket)
+        wc.done = 3
+        outbox.add_signal(session, workflow_id="w", signal="s", payload={}, at=stores.Clock().now)
+        write_changes(session)
+        wc.failed = 4
+        after_commit(session, lambda: told.append("told"))
+        take_back(session)
+    with known.transaction() as session:
+        wc, _ = found(session, ticket)
+        assert (wc.done, wc.failed, outbox.count_undelivered(session), told) == (0, 0, 0, [])
