@@ -11,7 +11,7 @@ from store.engine import Database
 CALLS_FOR_100 = 16
 POLL_STATEMENTS = 2
 SESSION_COMMITS = 2
-SESSION_STATEMENTS = 24
+SESSION_STATEMENTS = 17
 
 
 def calls_for(database: Database, exports: int) -> int:

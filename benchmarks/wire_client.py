@@ -1,11 +1,12 @@
 """The cheap client, in a process of its own: raw sockets, prepared bodies, one kept connection a client.
 
-`python -m benchmarks.wire_client polls|sessions|drain PORT CLIENTS SECONDS COMPANIES` prints one line of JSON. The Web
-Connector keeps its connection within an update (web-connector.md 3, keep-alive).
+`python -m benchmarks.wire_client polls|sessions|drain PORT CLIENTS SECONDS COMPANIES [FIRST]` prints one line of JSON.
+The Web Connector keeps its connection within an update (web-connector.md 3, keep-alive).
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import resource
 import socket
@@ -82,12 +83,12 @@ def poll(port: int, number: int, clients: int, companies: int, until: float) -> 
     return done, 3 * done
 
 
-def work(port: int, number: int, clients: int, companies: int, until: float) -> tuple[int, int]:
-    """Run a whole session for each of this client's companies, once; gives sessions and calls."""
+def work(port: int, number: int, clients: int, companies: int, until: float, first: int = 0) -> tuple[int, int]:
+    """Run a whole session for each of this client's companies from `first` on, once; gives sessions and calls."""
     wire = Wire(port)
     opening = [wire.prepared(body) for body in canned.opening()]
     done = calls = 0
-    for one in range(number, companies, clients):
+    for one in range(first + number, companies, clients):
         if time.monotonic() > until:
             break
         calls += session(wire, opening, one)[1]
@@ -132,15 +133,13 @@ def session(wire: Wire, opening: list[bytes], number: int) -> tuple[int, int]:
     return taken, calls + 1
 
 
-KINDS: dict[str, Callable[[int, int, int, int, float], tuple[int, int]]] = {
-    "polls": poll,
-    "sessions": work,
-    "drain": drain,
-}
-
-
-def main(kind: str, port: int, clients: int, seconds: float, companies: int) -> int:
+def main(kind: str, port: int, clients: int, seconds: float, companies: int, first: int = 0) -> int:
     """Run the clients and print what they did."""
+    kinds: dict[str, Callable[[int, int, int, int, float], tuple[int, int]]] = {
+        "polls": poll,
+        "sessions": functools.partial(work, first=first),
+        "drain": drain,
+    }
     print(READY, flush=True)  # whoever measures begins now, not when Python began to load
     results: list[tuple[int, int]] = []
     failures: list[str] = []
@@ -148,7 +147,7 @@ def main(kind: str, port: int, clients: int, seconds: float, companies: int) -> 
 
     def run(number: int) -> None:
         try:
-            results.append(KINDS[kind](port, number, clients, companies, began + seconds))
+            results.append(kinds[kind](port, number, clients, companies, began + seconds))
         except (RuntimeError, OSError, ValueError) as error:
             failures.append(str(error))
 
@@ -173,4 +172,5 @@ def main(kind: str, port: int, clients: int, seconds: float, companies: int) -> 
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])))
+    port, clients, seconds, companies, *more = sys.argv[2:]
+    raise SystemExit(main(sys.argv[1], int(port), int(clients), float(seconds), int(companies), *map(int, more)))
