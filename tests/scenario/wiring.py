@@ -127,14 +127,14 @@ class WithoutRecovery(Dispatcher):
         # It looks nothing up, so it cannot wait for a look-up before it splits a set either.
         self._answers._may_be_repeated = lambda *_: False  # type: ignore[method-assign]
 
-    def _hand_out(self, session: DatabaseSession, owner: Company, wc: WebConnectorSession) -> str:
+    def _hand_out(self, session: DatabaseSession, owner: Company, wc: WebConnectorSession, **options: bool) -> str:
         unresolved = queue.unresolved_write_set(session, owner.id)
         if unresolved is not None:
             for request in queue.requests_of_set(session, unresolved.id):
                 request.state, request.message_set_id = states.WAITING, None
             unresolved.state = states.ABANDONED
             session.flush()
-        return super()._hand_out(session, owner, wc)
+        return super()._hand_out(session, owner, wc, **options)
 
 
 class _Current:
