@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from ops.fresh import new_id, now
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.session import Limits
 from store.engine import Database
+from tests.support.plans import planned_once
 
 FLAT = 1.5
 """A longer queue may read this much more: a tree of keys is a level or two higher."""
@@ -81,10 +81,7 @@ def _steps(connection: Connection, statement: str, parameters: Any) -> int:
 
 
 def _blocks(connection: Connection, statement: str, parameters: Any) -> int:
-    answer = connection.exec_driver_sql(
-        f"explain (analyze, buffers, timing off, format json) {statement}", parameters
-    ).scalar_one()
-    plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
+    plan = planned_once(connection, statement, parameters, "analyze, buffers, timing off, format json")
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 

@@ -47,7 +47,7 @@ class Place:
             url = f"sqlite:///{self.folder / f'bench-{self._made}.sqlite'}"
         else:
             url = self._stack.enter_context(postgres.database_on(self.server_url))
-        database = Database(url)
+        database = Database(url, plans_once=True)  # as a bridge has it
         self._stack.callback(database.close)
         database.migrate()
         return database

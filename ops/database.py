@@ -11,9 +11,9 @@ class DataFolderError(ProblemError):
     """The data folder cannot be used."""
 
 
-def open_database(settings: Settings, *, passing: Passing = go_on) -> Database:
-    """Open the database; raise `DatabaseProblemError` unless it answers and is migrated."""
-    database = _opened(settings, passing)
+def open_database(settings: Settings, *, passing: Passing = go_on, plans_once: bool = False) -> Database:
+    """Open the database; raise `DatabaseProblemError` unless it answers and is migrated. `plans_once`: see there."""
+    database = _opened(settings, passing, plans_once=plans_once)
     try:
         database.check()
     except BaseException:
@@ -43,7 +43,7 @@ def make_data_folder(settings: Settings) -> None:
         ) from error
 
 
-def _opened(settings: Settings, passing: Passing = go_on) -> Database:
+def _opened(settings: Settings, passing: Passing = go_on, *, plans_once: bool = False) -> Database:
     if settings.database_url is None:
         make_data_folder(settings)  # SQLite makes the file, but not the folder
-    return Database(settings.database, passing=passing)
+    return Database(settings.database, passing=passing, plans_once=plans_once)

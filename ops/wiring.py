@@ -144,7 +144,7 @@ def bridge_wsgi(
 
     settings = load_settings(os.environ)
     configure_logging(settings.log_level)
-    database = open_database(settings, passing=around.passing)
+    database = open_database(settings, passing=around.passing, plans_once=True)
     limits = Limits(
         batch_size=settings.batch_size,
         batch_bytes=settings.batch_bytes,

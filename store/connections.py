@@ -70,19 +70,25 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
         cursor.execute("pragma journal_mode = wal")
 
 
-def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
-    """Give the same for PostgreSQL."""
+def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool, plans_once: bool = False) -> Engine:
+    """Give the same for PostgreSQL.
+
+    With `plans_once` a statement that comes again is planned for all values, not each time for its own. That is for
+    processes whose every question finds its rows by an index whatever is asked (tests/store/test_indexes.py).
+    """
     more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_each else {}
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(CONNECT_S)})
     engine = create_engine(url, pool_size=size, max_overflow=size, connect_args={"cursor_factory": PlainCursor}, **more)
+    settings = ["synchronous_commit = off"] * (not waits) + ["plan_cache_mode = force_generic_plan"] * plans_once
 
-    if not waits:
+    if settings:
 
         @event.listens_for(engine, "connect")
         def on_connect(connection: Any, _record: Any) -> None:
             connection.autocommit = True
-            connection.execute("set synchronous_commit = off")
+            for setting in settings:
+                connection.execute(f"set {setting}")
             connection.autocommit = commits_each
 
     @event.listens_for(engine, "checkout")

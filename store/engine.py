@@ -49,7 +49,9 @@ class DatabaseProblemError(Exception):
 class Database:
     """An engine and its transactions. Make one per process, after any fork."""
 
-    def __init__(self, url: str, *, passing: Passing = go_on) -> None:
+    def __init__(self, url: str, *, passing: Passing = go_on, plans_once: bool = False) -> None:
+        """`plans_once`: see `connections.open_postgresql`."""
+        self._plans_once = plans_once
         self.passing = passing
         try:
             parsed = make_url(url)
@@ -72,7 +74,7 @@ class Database:
         """Give a way to the database: whose commits wait for the disk, and whose statements are committed each."""
         if self.is_sqlite:
             return open_sqlite(self.url, waits=waits, size=size, commits_each=commits_each)
-        return open_postgresql(self.url, waits=waits, size=size, commits_each=commits_each)
+        return open_postgresql(self.url, waits=waits, size=size, commits_each=commits_each, plans_once=self._plans_once)
 
     @contextmanager
     def transaction(self, step: str = "", *, waits: bool = True) -> Iterator[Session]:

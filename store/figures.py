@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, Text, case, cast, extract, func, l
 from sqlalchemy.orm import Session
 
 from store import webhooks
+from store.queries import is_in
 from store.sync_tables import CompanySync
 from store.tables import (
     OPEN_REQUESTS,
@@ -102,14 +103,17 @@ def outbox(session: Session) -> Pile:
 def webhook_messages(session: Session) -> Pile:
     """Give the webhook messages that were neither delivered nor given up."""
     found = (
-        select(WebhookDelivery.created_at).where(WebhookDelivery.state == webhooks.PENDING).limit(COUNT_MAX).subquery()
+        select(WebhookDelivery.created_at)
+        .where(is_in(WebhookDelivery.state, webhooks.PENDING))
+        .limit(COUNT_MAX)
+        .subquery()
     )
     return _pile(session, select(func.count(), func.min(found.c.created_at)).select_from(found))
 
 
 def failed_webhook_messages(session: Session) -> int:
     """Count the webhook messages that were given up and not sent again."""
-    found = select(WebhookDelivery.id).where(WebhookDelivery.state == webhooks.FAILED).limit(COUNT_MAX).subquery()
+    found = select(WebhookDelivery.id).where(is_in(WebhookDelivery.state, webhooks.FAILED)).limit(COUNT_MAX).subquery()
     return session.scalar(select(func.count()).select_from(found)) or 0
 
 

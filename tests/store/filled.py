@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.orm import Session
 
 from store.engine import Database
+from tests.support.plans import planned_once
 
 COMPANIES = 300
 ROWS = 12_000
@@ -111,9 +112,14 @@ def _insert(connection: Connection, table: str, *, rows: int = ROWS, **columns: 
 
 
 def faults_of(
-    connection: Connection, question: Callable[[Session], object], index: str | None, *, sorted_by_it: bool
+    connection: Connection,
+    question: Callable[[Session], object],
+    index: str | None,
+    *,
+    sorted_by_it: bool,
+    plans_once: bool = False,
 ) -> list[str]:
-    """Ask, and say what is wrong with how the database finds the answer."""
+    """Ask, and say what is wrong with how the database finds the answer; with `plans_once` whatever the values are."""
     if sorted_by_it and connection.dialect.name == "postgresql":
         # The few rows of one company here are sorted in no time: what counts is whether an index has the order.
         connection.execute(text("set local enable_sort = off"))
@@ -124,7 +130,7 @@ def faults_of(
     faults: list[str] = []
     used: set[str] = set()
     for statement, parameters in asked:
-        nodes = list(_nodes(connection, statement, parameters))
+        nodes = list(_nodes(connection, statement, parameters, plans_once=plans_once))
         used |= {name for _, _, name in nodes}
         faults += [f"reads all of {table}" for kind, table, _ in nodes if kind == "scan" and table in LARGE]
         if sorted_by_it and any(kind == "sort" for kind, _, _ in nodes):
@@ -149,7 +155,9 @@ def _statements(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
         event.remove(connection, "before_cursor_execute", note)
 
 
-def _nodes(connection: Connection, statement: str, parameters: Any) -> Iterator[tuple[str, str, str]]:
+def _nodes(
+    connection: Connection, statement: str, parameters: Any, *, plans_once: bool
+) -> Iterator[tuple[str, str, str]]:
     """Give kind (scan, sort or another), table and index of each step of a plan."""
     if connection.dialect.name == "sqlite":
         for *_, detail in connection.exec_driver_sql(f"explain query plan {statement}", parameters):
@@ -159,6 +167,9 @@ def _nodes(connection: Connection, statement: str, parameters: Any) -> Iterator[
                 kind = "ties"  # in the index's order, but for rows of the same value
             index = words[words.index("INDEX") + 1] if "INDEX" in words else ""
             yield kind, words[1] if kind == "scan" else "", index
+        return
+    if plans_once:
+        yield from _below(planned_once(connection, statement, parameters))
         return
     [(plan,)] = connection.exec_driver_sql(f"explain (format json) {statement}", parameters)
     yield from _below((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
