@@ -85,11 +85,14 @@ class SigningIn:
 
         Only who signs in opens a session, and each of them leaves a note; only an open session hands anything out.
         """
-        # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
-        # Each set that leaves is waited for, and its session with it.
-        with self._database.transaction("authenticate", waits=False) as session:
+
+        def open_session(session: Session) -> list[str]:
             sightings.note_if_nothing_came(session, sighting, seen)
             return self._open(session, seen, sighting.at)
+
+        # Nothing rests on a session that a loss of power takes back: its ticket is unknown then, and QBWC comes again.
+        # Each set that leaves is waited for, and its session with it.
+        return self._database.at_once("authenticate", open_session)
 
     def _begin(self, session: Session, seen: Glance, now: datetime) -> list[str]:
         """Answer a good sign-in; the caller holds the company."""

@@ -11,20 +11,25 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
+from psycopg.errors import DivisionByZero
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Insert,
+    Integer,
     Select,
     Table,
     Update,
+    and_,
     bindparam,
+    case,
     func,
     insert,
+    literal_column,
     select,
     true,
     update,
 )
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import StaleDataError
@@ -33,6 +38,7 @@ from store.rows import rows_read
 from store.within import connection_of
 
 _GATHERED = "rows_to_write"
+_GONE = "a row that was to be changed is not there as it was"
 _SHAPES_MAX = 500
 """Choices of tables and columns that are written together. A bridge has some dozens."""
 
@@ -82,33 +88,43 @@ def write_changes(session: Session) -> None:
         _write(connection_of(session), writes)
 
 
+def write_gathered(session: Session, connection: Connection) -> None:
+    """Write what was gathered by `add_row` and `change_row`, a row a table at most, in one statement on PostgreSQL.
+
+    It takes effect as a whole, so the connection may be one that commits each. Raises `StaleDataError` when a row is
+    not as it was known.
+    """
+    gathered = session.info.pop(_GATHERED, ())
+    if gathered:
+        _write_together(connection, {shape: [values] for shape, values in gathered})
+
+
 def _write(connection: Connection, writes: Mapping[_Shape, Sequence[Mapping[str, Any]]]) -> None:
-    alone = [shape for shape, rows in writes.items() if len(rows) == 1]
-    if len(alone) > 1 and connection.dialect.name == "postgresql":
-        values = {
-            f"w{number}_{name}": value for number, shape in enumerate(alone) for name, value in writes[shape][0].items()
-        }
-        counts = connection.execute(_together(tuple(alone)), values).one()
-        _require([shape for shape in alone if shape.known], counts, 1)
-    else:
-        for shape in alone:
-            _write_each(connection, shape, writes[shape])
+    together = {shape: rows for shape, rows in writes.items() if len(rows) == 1}
+    if len(together) == 1 or connection.dialect.name != "postgresql":
+        together = {}
+    if together:
+        _write_together(connection, together)
     for shape, rows in writes.items():
-        if len(rows) > 1:
-            _write_each(connection, shape, rows)
+        if shape not in together:
+            _write_alike(connection, shape, rows)
 
 
-def _write_each(connection: Connection, shape: _Shape, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_together(connection: Connection, writes: Mapping[_Shape, Sequence[Mapping[str, Any]]]) -> None:
+    values = {f"w{number}_{name}": value for number, [row] in enumerate(writes.values()) for name, value in row.items()}
+    try:
+        connection.execute(_together(tuple(writes)), values)
+    except DataError as error:
+        if not isinstance(error.orig, DivisionByZero):
+            raise
+        raise StaleDataError(_GONE) from error
+
+
+def _write_alike(connection: Connection, shape: _Shape, rows: Sequence[Mapping[str, Any]]) -> None:
     named = [{f"w0_{name}": value for name, value in row.items()} for row in rows]
     done = connection.execute(_alone(shape), named if len(named) > 1 else named[0])
-    if shape.known:
-        _require([shape], [done.rowcount], len(rows))
-
-
-def _require(shapes: Sequence[_Shape], counts: Sequence[int], expected: int) -> None:
-    for shape, count in zip(shapes, counts, strict=True):
-        if count != expected:
-            raise StaleDataError(f"a row of {shape.table} that was to be changed is not there as it was")
+    if shape.known and done.rowcount != len(rows):
+        raise StaleDataError(_GONE)
 
 
 @lru_cache(_SHAPES_MAX)
@@ -117,16 +133,21 @@ def _alone(shape: _Shape) -> Insert | Update:
 
 
 @lru_cache(_SHAPES_MAX)
-def _together(shapes: tuple[_Shape, ...]) -> Select[Any]:
-    """Give one statement that writes a row of each shape and counts those that were there to be changed."""
+def _together(shapes: tuple[_Shape, ...]) -> Select[int]:
+    """Give one statement that writes a row of each shape, or nothing at all.
+
+    A statement takes back what its parts did only if it fails: where a row to be changed is not found, it divides by
+    zero.
+    """
     adds = [_statement(shape, number).cte(f"w{number}") for number, shape in enumerate(shapes) if not shape.known]
     changes = [
         _statement(shape, number).returning(true().label("done")).cte(f"w{number}")
         for number, shape in enumerate(shapes)
         if shape.known
     ]
-    counts: list[ColumnElement[Any]] = [select(func.count()).select_from(one).scalar_subquery() for one in changes]
-    return select(*counts or [true()]).add_cte(*adds, *changes)
+    counts = [select(func.count()).select_from(one).scalar_subquery() for one in changes]
+    are_found = case((and_(true(), *(count == 1 for count in counts)), 1), else_=0)
+    return select(literal_column("1", Integer) // are_found).add_cte(*changes, *adds)
 
 
 def _as_known(known: Mapping[str, Any]) -> dict[str, Any]:

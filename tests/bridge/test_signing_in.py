@@ -41,8 +41,18 @@ def other(world: World, clock: stores.Clock) -> Iterator[Dispatcher]:
 
 def between(world: World, what: Callable[[], object]) -> None:
     """Have something happen after the next sign-in has looked and before it writes."""
-    _, unhurried, _ = world.database.engines
-    event.listen(unhurried, "begin", lambda _connection: what(), once=True)
+    database = world.database
+    if database.is_sqlite:
+        _, unhurried, _ = database.engines
+        event.listen(unhurried, "begin", lambda _connection: what(), once=True)
+        return
+    usual = database.passing
+
+    def once(_point: str) -> None:
+        database.passing = usual
+        what()
+
+    database.passing = once
 
 
 def sign_in(bridge: Dispatcher, address: str = HOME) -> list[str]:
