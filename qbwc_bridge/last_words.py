@@ -1,6 +1,7 @@
 """What sessions that ended here have to say when they are closed: closeConnection follows at once, mostly here.
 
-Only to save a question: what is not kept, the database knows.
+Only to save a question: what is not kept, the database knows. A bridge that is asked by a session that is over may note
+another word, which no Web Connector does; then the earlier one may be given, and it is a text for people.
 """
 
 from __future__ import annotations

@@ -104,6 +104,15 @@ def test_rows_of_several_tables_are_written_together(known: Database) -> None:
         assert outbox.count_undelivered(session) == 1
 
 
+def test_new_rows_of_several_tables_are_written_beside_no_change(known: Database) -> None:
+    with known.transaction() as session:
+        queue.open_session(session, "0" * 64, "acme", now=stores.Clock().now)
+        outbox.add_signal(session, workflow_id="w", signal="s", payload={}, at=stores.Clock().now)
+    with known.transaction() as session:
+        assert queue.wc_session(session, "0" * 64) is not None
+        assert outbox.count_undelivered(session) == 1
+
+
 def test_signals_of_one_transaction_keep_their_order(known: Database) -> None:
     with known.transaction() as session:
         for number in range(30):
