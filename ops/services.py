@@ -84,7 +84,7 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
 
     around = around or wiring.Surroundings()
     configure_logging(settings.log_level)
-    database = open_database(settings, passing=around.passing)
+    database = open_database(settings, passing=around.passing, plans_once=True)
     tracing = process_tracing("qbd-worker")
     require_metrics_port(settings, "metrics_port")
     registry = process_registry(settings, database, clock=around.clock)

@@ -197,7 +197,7 @@ FOUND: dict[str, tuple[str | None, Question]] = {
 }
 ON_POSTGRESQL = {"the outbox": "ix_outbox_waiting"}
 """Where PostgreSQL needs another index than SQLite."""
-NOT_OF_BRIDGES = {"the queues of a page of companies", "signals to prune"}
+NOT_PLANNED_ONCE = {"the queues of a page of companies", "signals to prune"}
 """What only other processes ask, which plan each statement for its values."""
 QUESTIONS: dict[str, tuple[str | None, Question, bool]] = {
     **{name: (index, question, True) for name, (index, question) in IN_ORDER.items()},
@@ -245,12 +245,12 @@ def test_no_question_reads_a_whole_table(filled: Database) -> None:
     assert not faults, "\n".join(f"{name}: {found}" for name, found in faults.items())
 
 
-def test_what_a_bridge_asks_reads_no_whole_table_whatever_the_values_are(postgresql_filled: Database) -> None:
-    """It has each statement planned once."""
+def test_what_is_planned_once_reads_no_whole_table_whatever_the_values_are(postgresql_filled: Database) -> None:
+    """Bridges and workers have each statement planned once."""
     faults: dict[str, list[str]] = {}
     with postgresql_filled.engine.connect() as connection:
         for name, (index, question, in_order) in _questions(postgresql_filled):
-            if name not in NOT_OF_BRIDGES:
+            if name not in NOT_PLANNED_ONCE:
                 found = faults_of(connection, question, index, sorted_by_it=in_order, plans_once=True)
                 if found:
                     faults[name] = found
