@@ -72,9 +72,7 @@ def write_changes(session: Session) -> None:
     Raises `StaleDataError`, as the session does, when a row is not there any more, or not as it was known.
     """
     session.flush()
-    writes: dict[_Shape, list[Mapping[str, Any]]] = defaultdict(list)
-    for shape, values in session.info.pop(_GATHERED, ()):
-        writes[shape].append(values)
+    writes = _gathered(session)
     for row in rows_read(session):
         state = instance_state(row)
         before, now = state.committed_state, state.dict
@@ -92,11 +90,18 @@ def write_gathered(session: Session, connection: Connection) -> None:
     """Write what was gathered by `add_row` and `change_row`, a row a table at most, in one statement on PostgreSQL.
 
     It takes effect as a whole, so the connection may be one that commits each. Raises `StaleDataError` when a row is
-    not as it was known.
+    not as it was known, and ValueError for a second row of a table.
     """
-    gathered = session.info.pop(_GATHERED, ())
-    if gathered:
-        _write_together(connection, {shape: [values] for shape, values in gathered})
+    writes = _gathered(session)
+    if writes:
+        _write_together(connection, writes)
+
+
+def _gathered(session: Session) -> defaultdict[_Shape, list[Mapping[str, Any]]]:
+    writes: defaultdict[_Shape, list[Mapping[str, Any]]] = defaultdict(list)
+    for shape, values in session.info.pop(_GATHERED, ()):
+        writes[shape].append(values)
+    return writes
 
 
 def _write(connection: Connection, writes: Mapping[_Shape, Sequence[Mapping[str, Any]]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from store.engine import Database
 from store.sync_tables import ListSync
 from store.tables import Company, Incident, WebConnectorSession
 from store.within import after_commit, take_back
-from tests.support import stores
+from tests.support import postgres, stores
 
 pytestmark = pytest.mark.both_databases
 
@@ -181,3 +182,18 @@ def test_what_a_transaction_takes_back_is_not_written_and_not_told(known: Databa
     with known.transaction() as session:
         wc, _ = found(session, ticket)
         assert (wc.done, wc.failed, outbox.count_undelivered(session), told) == (0, 0, 0, [])
+
+
+def test_a_second_row_of_a_table_is_refused_where_one_statement_writes_all(postgresql: str) -> None:
+    """Rather than one of them is lost."""
+
+    def add_two(session: Session) -> None:
+        for number in range(2):
+            outbox.add_signal(session, workflow_id="w", signal=str(number), payload={}, at=stores.Clock().now)
+
+    with postgres.database_on(postgresql) as url, closing(Database(url)) as database:
+        database.migrate()
+        with pytest.raises(ValueError, match="too many values"):
+            database.at_once("authenticate", add_two)
+        with database.transaction() as session:
+            assert outbox.count_undelivered(session) == 0
