@@ -1,9 +1,27 @@
-"""What people do to the lists of a company file by hand: rename, set inactive, delete, merge."""
+"""What people do to a company file by hand: rename, hide, delete, merge; type what is also exported; turn tax on."""
 
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lxml import etree
+
+from .faults import Faults
 from .index import LISTS
-from .records import Account, ClassObject, Customer, DeletedEntry, Item, ListObject, SalesTaxCode, Terms, Vendor
+from .posting import post
+from .records import (
+    Account,
+    ClassObject,
+    Customer,
+    DeletedEntry,
+    Item,
+    ListObject,
+    Posted,
+    SalesTaxCode,
+    Terms,
+    Vendor,
+)
 
 if TYPE_CHECKING:
     from .company import CompanyFile
@@ -16,7 +34,65 @@ _TYPES: dict[type[ListObject], str] = {
     Terms: "StandardTerms",
     Vendor: "Vendor",
 }
+JOB = "Job entered by hand"
+"""The job under a customer that people take instead of the customer, when there is none yet."""
 _REFERENCES = ("parent", "terms", "tax_code", "account", "expense_account", "entity", "class_id", "item", "customer")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How what a person types differs from what is exported."""
+
+    ref_number: str | None = None
+    days: int = 0
+    is_for_job: bool = False
+    """For a job of the customer instead of the customer; bills have no such thing."""
+    cents: int = 0
+    """On the first line."""
+
+
+SAME = Typed()
+
+
+def type_like(company: "CompanyFile", add: str, typed: Typed = SAME) -> Posted:
+    """A person enters what an Add request describes, without a GUID; no fault that was ordered is used up by it."""
+    request = etree.fromstring(add)
+    element = request[0]
+    for guid in list(element.iterchildren("ExternalGUID")):
+        element.remove(guid)
+    number, day = element.find("RefNumber"), element.find("TxnDate")
+    if number is not None and typed.ref_number is not None:
+        number.text = typed.ref_number
+    if day is not None and typed.days:
+        day.text = (date.fromisoformat(day.text or "") + timedelta(days=typed.days)).isoformat()
+    amount = next((child for child in element.iter("Amount")), None)
+    if amount is not None and typed.cents:
+        amount.text = f"{Decimal(amount.text or '0') + Decimal(typed.cents) / 100:.2f}"
+    ordered, company.faults = company.faults, Faults()
+    try:
+        entry = post(company, element)
+    finally:
+        company.faults = ordered
+    if typed.is_for_job and isinstance(company.entry(entry.entity), Customer):
+        entry.entity = _job_of(company, entry.entity).list_id
+    return entry
+
+
+def _job_of(company: "CompanyFile", list_id: str) -> Customer:
+    parent = company.entry(list_id)
+    jobs = [child for child in company.below(list_id) if isinstance(child, Customer)]
+    if jobs or not isinstance(parent, Customer):
+        return jobs[0]
+    return company.add_customer(JOB, parent=parent)
+
+
+def turn_on_sales_tax(company: "CompanyFile", name: str, percent: Decimal) -> Item:
+    """Lines with a taxable code get this tax on top of their sum (qbxml.md 0.9)."""
+    known = next((item for item in company.state.items if item.kind == "SalesTax" and item.name == name), None)
+    item = known or company.add_item(name, None, kind="SalesTax", description=name, percent=percent)
+    item.percent = percent
+    company.preferences.sales_tax_item = item.list_id
+    return item
 
 
 def list_of(entry: ListObject) -> str:

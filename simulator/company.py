@@ -116,15 +116,20 @@ class CompanyFile:
         """The bills of the ledger."""
         return [entry for entry in self.state.ledger if isinstance(entry, Bill)]
 
-    def open_session(self, app_name: str, path: str = "") -> Session:
-        """OpenConnection and BeginSession in one (web-connector.md 2.5); an empty path takes the open file."""
+    def open_session(
+        self, app_name: str, path: str = "", *, opened_as: str | None = None, clock: Clock | None = None
+    ) -> Session:
+        """OpenConnection and BeginSession in one (web-connector.md 2.5); an empty path takes the open file.
+
+        `opened_as` is what the computer that opens it calls the file's place, `clock` is that computer's clock.
+        """
         self.faults.on_opening()
-        if path and path.lower() != self.path.lower():
+        if path and path.lower() != (opened_as or self.path).lower():
             raise QuickBooksError(
                 "0x8004040A",
                 "A QuickBooks company data file is already open and it is different from the one requested.",
             )
-        return Session(self, app_name)
+        return Session(self, app_name, clock)
 
     def stamp(self) -> int:
         """Unix seconds for ids and EditSequence, moved on so that no two saves share one (qbxml.md 5.3, 7.2)."""
@@ -343,6 +348,14 @@ class CompanyFile:
             setattr(transaction, name, value)
         self._touch(transaction)
         return transaction
+
+    def type_like(self, add: str, typed: by_hand.Typed = by_hand.SAME) -> Posted:
+        """A user enters by hand what an InvoiceAddRq or BillAddRq describes, or almost that."""
+        return by_hand.type_like(self, add, typed)
+
+    def turn_on_sales_tax(self, name: str, percent: Decimal | str) -> Item:
+        """A user turns sales tax on: from now on what bears a taxable code gets this tax on top."""
+        return by_hand.turn_on_sales_tax(self, name, Decimal(percent))
 
     def delete_transaction(self, txn_id: str) -> None:
         """A user deletes a posted transaction."""

@@ -37,10 +37,14 @@ class Status:
 
     code: int
     message: str
+    said: str | None = None
+    """The severity that it calls itself, where that is not the one of its range."""
 
     @property
     def severity(self) -> str:
         """Info, Warn or Error, by the ranges of qbxml.md 6.1."""
+        if self.said is not None:
+            return self.said
         if self.code < 500:
             return "Info"
         return "Warn" if self.code < 1000 else "Error"
@@ -48,15 +52,21 @@ class Status:
 
 OK = Status(0, "Status OK")
 NO_MATCH = Status(1, "A query request did not find a matching object in QuickBooks")
+ODD_TEXTS = {
+    "0": "Status OK",
+    "510": "Unable to return the object: it was added, but could not be read again.",
+    "1000": "There has been an internal error when processing the request.",
+}
+"""Of answers that do not say whether the record is there; their wording differs between releases."""
 NOT_PROCESSED = Status(3231, "The request has not been processed.")
 
 
 class RequestProblem(Exception):  # noqa: N818 - carried to the Rs as its status
     """One request cannot be done; the others of the set go on or not, as onError says (qbxml.md 1.3)."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, severity: str | None = None) -> None:
         super().__init__(f"{code} {message}")
-        self.status = Status(code, message)
+        self.status = Status(code, message, severity)
 
 
 def not_found(value: str) -> Status:

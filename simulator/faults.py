@@ -1,13 +1,15 @@
 """What can go wrong on the QuickBooks side, on purpose and repeatably (qbxml.md 7.16)."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import DISCONNECTED, QuickBooksCrash, QuickBooksError, RequestProblem
+from .errors import DISCONNECTED, ODD_TEXTS, QuickBooksCrash, QuickBooksError, RequestProblem, Status
 
 CrashPoint = Literal["before_commit", "after_commits", "before_record", "after_record"]
+HangPoint = Literal["before_judged", "before_commit", "after_commits", "before_record", "after_record"]
+OddCode = Literal["0", "510", "1000", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,21 @@ class _Crash:
     point: CrashPoint
     commits: int
     hresult: str | None
+
+
+@dataclass(frozen=True)
+class _Hang:
+    point: HangPoint
+    commits: int
+    meanwhile: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class OddAnswer:
+    """What QuickBooks says of one Add instead of the truth; without a status the answer is left out of the set."""
+
+    status: Status | None
+    is_written: bool
 
 
 @dataclass
@@ -27,15 +44,17 @@ class _Refusal:
 @dataclass
 class _Rejection:
     times: int
-    code: int
-    message: str
+    status: Status
 
 
 @dataclass
 class Faults:
-    """A queue of faults; each is used up by the event it is for. Message sets without a write never crash."""
+    """A queue of faults; each is used up by the event it is for. Message sets without a write never crash or hang."""
 
     _crashes: deque[_Crash] = field(default_factory=deque)
+    _hangs: deque[_Hang] = field(default_factory=deque)
+    _odd: dict[str, deque[OddAnswer]] = field(default_factory=dict)
+    _spoilt: dict[str, int] = field(default_factory=dict)
     _openings: deque[_Refusal] = field(default_factory=deque)
     _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
     _documents: dict[str, deque[_Refusal]] = field(default_factory=dict)
@@ -57,6 +76,38 @@ class Faults:
         """All is written and recorded; only the answer is lost."""
         self._crashes.append(_Crash("after_record", 0, hresult))
 
+    def hang(self, meanwhile: Callable[[], None], point: HangPoint = "before_commit", commits: int = 0) -> None:
+        """The next set with a write stands still at a point, `meanwhile` happens, and then it goes on.
+
+        At `before_judged` the set has not even been compared with QuickBooks' memory of sets; later it has.
+        """
+        self._hangs.append(_Hang(point, commits, meanwhile))
+
+    def odd_answer(self, code: OddCode, *, is_written: bool, ref_number: str = "", times: int = 1) -> None:
+        """Answer the Add of this RefNumber, or the next of any, oddly: whether it is written is no part of the answer.
+
+        0 comes without a transaction, 510 and 1000 say that something else went wrong, `left_out` is no answer at all.
+        """
+        status = None if code == "left_out" else Status(int(code), ODD_TEXTS[code])
+        self._odd.setdefault(ref_number, deque()).extend([OddAnswer(status, is_written)] * times)
+
+    def take_odd(self, ref_number: str | None) -> OddAnswer | None:
+        """The odd answer meant for the Add of this RefNumber."""
+        for name in (ref_number or "", ""):
+            if self._odd.get(name):
+                return self._odd[name].popleft()
+        return None
+
+    def spoil_row(self, name: str, times: int = 1) -> None:
+        """The next answers to requests of this name with rows hold one that no schema allows."""
+        self._spoilt[name] = self._spoilt.get(name, 0) + times
+
+    def spoils_row(self, name: str) -> bool:
+        """Whether the answer now due holds such a row."""
+        due = self._spoilt.get(name, 0)
+        self._spoilt[name] = max(due - 1, 0)
+        return due > 0
+
     def lose_record(self, times: int = 1) -> None:
         """The next recovery record cannot be stored: the set runs and says 9005 (qbxml.md 1.4)."""
         self._lost_records += times
@@ -71,9 +122,9 @@ class Faults:
             times,
         )
 
-    def reject(self, ref_number: str, code: int, message: str, times: int = 1) -> None:
-        """Refuse the Add of this RefNumber with this status."""
-        self._rejections.setdefault(ref_number, deque()).append(_Rejection(times, code, message))
+    def reject(self, ref_number: str, code: int, message: str, times: int = 1, *, severity: str | None = None) -> None:
+        """Refuse the Add of this RefNumber with this status; `severity` when it calls itself another than usual."""
+        self._rejections.setdefault(ref_number, deque()).append(_Rejection(times, Status(code, message, severity)))
 
     def refuse_opening(self, hresult: str, message: str, times: int = 1) -> None:
         """The next sessions cannot be opened (web-connector.md 4.1)."""
@@ -122,11 +173,11 @@ class Faults:
             rejection.times -= 1
             if rejection.times <= 0:
                 waiting.popleft()
-            raise RequestProblem(rejection.code, rejection.message)
+            raise RequestProblem(rejection.status.code, rejection.status.message, rejection.status.said)
 
-    def refuse_query(self, name: str, code: int, message: str, times: int = 1) -> None:
-        """Answer the next requests of this name with an error status."""
-        self.reject(name, code, message, times)
+    def refuse_query(self, name: str, code: int, message: str, times: int = 1, *, severity: str | None = None) -> None:
+        """Answer the next requests of this name with an error status, also one that calls itself Info."""
+        self.reject(name, code, message, times, severity=severity)
 
     def fail_queries(self, name: str, hresult: str, message: str, times: int = 1) -> None:
         """The next documents that hold a request of this name fail as a whole."""
@@ -144,8 +195,12 @@ class Faults:
                 raise QuickBooksError(refusal.hresult, refusal.message)
 
     def take_crash(self) -> "CrashPlan":
-        """The crash meant for the message set that begins now."""
+        """The crash meant for the message set that runs now."""
         return CrashPlan(self._crashes.popleft() if self._crashes else None)
+
+    def take_hang(self) -> "_Hang | None":
+        """The standstill meant for the message set that arrived now."""
+        return self._hangs.popleft() if self._hangs else None
 
     def loses_record(self) -> bool:
         """Whether the record now due is lost."""
@@ -157,12 +212,15 @@ class Faults:
 
 @dataclass(frozen=True)
 class CrashPlan:
-    """Where, if anywhere, QuickBooks dies during one message set."""
+    """Where, if anywhere, QuickBooks stands still or dies during one message set."""
 
-    crash: _Crash | None
+    crash: _Crash | None = None
+    hang: _Hang | None = None
 
-    def reach(self, point: CrashPoint, commits: int = 0) -> None:
-        """Die if the crash is meant for this point."""
+    def reach(self, point: HangPoint, commits: int = 0) -> None:
+        """Stand still if that is meant for this point; die if the crash is."""
+        if self.hang and self.hang.point == point and self.hang.commits == commits:
+            self.hang.meanwhile()
         if self.crash and self.crash.point == point and self.crash.commits == commits:
             raise QuickBooksCrash(self.crash.hresult)
 

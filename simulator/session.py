@@ -1,13 +1,15 @@
 """One session of one application with a company file: ProcessRequest (qbxml.md 1, 4.3, 7)."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from lxml import etree
 
 from . import company_answers, message_sets
-from .answers import Answers
+from .answers import Answers, spoil
 from .errors import (
     DISCONNECTED,
     DISCONNECTED_TEXT,
@@ -28,7 +30,7 @@ from .structure import MessageSet, Request, read_document
 from .values import check_values, is_true
 
 if TYPE_CHECKING:
-    from .company import CompanyFile
+    from .company import Clock, CompanyFile
 
 _ITERATORS = UUID("5f0a4d6e-5d0c-4d5b-9a55-6f2c6d3a9a10")
 _NO_ROWS = Found(OK, ())
@@ -47,8 +49,10 @@ _LISTS = {
 class Session:
     """Between BeginSession and EndSession; iterators live no longer than this (qbxml.md 4.3)."""
 
-    def __init__(self, company: "CompanyFile", app_name: str) -> None:
+    def __init__(self, company: "CompanyFile", app_name: str, clock: "Clock | None" = None) -> None:
+        """`clock` is that of the computer which opens the file, when it is not the file's own."""
         self._company = company
+        self._clock = clock
         self._app_name = app_name
         self._answers = Answers(company)
         self._iterators: dict[str, tuple[Sequence[ListObject | Posted], int]] = {}
@@ -68,14 +72,31 @@ class Session:
         if not self._is_open:
             raise QuickBooksError(DISCONNECTED, DISCONNECTED_TEXT)
         document = read_document(text, refuse_literal_non_ascii=self._company.switches.refuse_literal_non_ascii)
+        with self._own_clock():
+            return self._process(document)
+
+    @contextlib.contextmanager
+    def _own_clock(self) -> Iterator[None]:
+        """The times in the file are those of the computer that writes them."""
+        company, shared = self._company, self._company.clock
+        company.clock = self._clock or shared
+        try:
+            yield
+        finally:
+            company.clock = shared
+
+    def _process(self, document: MessageSet) -> str:
         self._company.faults.on_document(request.name for request in document.requests)
+        writes = any(request.writes for request in document.requests)
+        plan = CrashPlan(hang=self._company.faults.take_hang()) if writes else CrashPlan()
+        plan.reach("before_judged")
         verdict = message_sets.judge(self._company, self._app_name, document)
         if verdict.stored_response is not None:
             return verdict.stored_response
         if not verdict.runs:
             return _document(document, verdict.status, [])
-        writes = any(request.writes for request in document.requests)
-        plan = self._company.faults.take_crash() if writes else CrashPlan(None)
+        if writes:
+            plan = replace(self._company.faults.take_crash(), hang=plan.hang)
         try:
             return self._run(document, verdict.status, plan)
         except QuickBooksCrash:
@@ -91,11 +112,16 @@ class Session:
             if failed and document.stops_on_error:
                 answers.append(_answer(request, NOT_PROCESSED))
                 continue
-            answer = self._answer(request)
-            failed = failed or answer.get("statusSeverity") == "Error"
+            odd = self._company.faults.take_odd(request.element[0].findtext("RefNumber")) if request.writes else None
+            answer = self._answer(request) if odd is None or odd.is_written else _answer(request, NOT_PROCESSED)
             if request.writes and answer.get("statusCode") == "0":
                 commits += 1
                 plan.reach("after_commits", commits)
+            if odd is not None:
+                if odd.status is None:
+                    continue
+                answer = _answer(request, odd.status)
+            failed = failed or answer.get("statusSeverity") == "Error"
             if not document.wants_data:
                 del answer[:]
             answers.append(answer)
@@ -148,6 +174,8 @@ class Session:
                 if isinstance(row, ListObject)
                 else self._answers.transaction(row, with_lines=with_lines)
             )
+        if len(answer) and self._company.faults.spoils_row(request.name):
+            spoil(answer[len(answer) // 2])
         return answer
 
     def _deleted(self, request: Request) -> etree._Element:

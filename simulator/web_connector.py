@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from . import soap
-from .company import CompanyFile
+from .company import Clock, CompanyFile
 from .cuts import Cuts
 from .errors import QuickBooksCrash, QuickBooksError
 from .qwc import QwcError, QwcFile
@@ -54,7 +54,15 @@ class WebConnector:
         request_cap: int = 10_000,
         close_after_refusal: bool = False,
         keep_exchanges: bool = True,
+        opened_as: str | None = None,
+        clock: Clock | None = None,
+        keeps_off_locked: bool = True,
     ) -> None:
+        """`opened_as` is the path by which this computer opens the company file, `clock` is this computer's clock.
+
+        What ends a lock that a computer left behind is not confirmed by any source: without `keeps_off_locked` this
+        one goes to work although another holds the lock (web-connector.md 2.4).
+        """
         self.qwc = qwc
         self.password = password
         self.company = company
@@ -68,6 +76,9 @@ class WebConnector:
         self.request_cap = request_cap
         self.close_after_refusal = close_after_refusal
         self.keep_exchanges = keep_exchanges
+        self.opened_as = opened_as
+        self.clock = clock
+        self.keeps_off_locked = keeps_off_locked
         company.state.data_ext.setdefault(qwc.owner_id, {}).setdefault("FileID", qwc.file_id)
 
     def probe(self) -> None:
@@ -225,7 +236,9 @@ class _Update:
         """Open the company file; the server decides by connectionError what to try next (web-connector.md 1.4)."""
         for _ in range(self._own.connection_error_cap):
             try:
-                return self._company.open_session(self._own.qwc.app_name, path)
+                return self._company.open_session(
+                    self._own.qwc.app_name, path, opened_as=self._own.opened_as, clock=self._own.clock
+                )
             except QuickBooksError as error:
                 answer = self._text(
                     "connectionError",
@@ -247,7 +260,8 @@ class _Update:
         """AppLock keeps two computers from running the same application at once (web-connector.md 2.4)."""
         values = self._private_data()
         held = values.get("AppLock", "")
-        if held.startswith("LOCKED:") and held.split(":")[1] != self._own.host_name:
+        is_of_another = held.startswith("LOCKED:") and held.split(":")[1] != self._own.host_name
+        if is_of_another and self._own.keeps_off_locked:
             raise UpdateEnded("locked", f"The company file is locked by {held.split(':')[1]}")
         values["AppLock"] = f"LOCKED:{self._own.host_name}:{int(self._company.clock().timestamp()) * 10_000_000}"
 
@@ -291,7 +305,7 @@ class _Update:
             "sendRequestXML",
             ("ticket", self._ticket),
             ("strHCPResponse", first_answer),
-            ("strCompanyFileName", self._company.path),
+            ("strCompanyFileName", self._own.opened_as or self._company.path),
             ("qbXMLCountry", "US"),
             ("qbXMLMajorVers", int(major)),
             ("qbXMLMinorVers", int(minor)),

@@ -302,6 +302,19 @@ def test_another_computer_holds_the_lock(connect, company):
     assert company.state.data_ext[OWNER]["AppLock"] == "LOCKED:OTHER-PC:1"
 
 
+def test_a_computer_may_work_beside_a_lock_that_was_left_behind(connect, company):
+    connector = connect(Server(), keeps_off_locked=False)
+    company.state.data_ext[OWNER]["AppLock"] = "LOCKED:OTHER-PC:1"
+    assert connector.run_once().outcome == "ok"
+
+
+def test_a_computer_calls_the_file_by_its_own_path(connect):
+    server = Server()
+    connect(server, opened_as="Q:\\Books\\Ridgeline.qbw").run_once()
+    [path] = [values["strCompanyFileName"] for method, values in server.seen if method == "sendRequestXML"]
+    assert path == "Q:\\Books\\Ridgeline.qbw"
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     ("method", "code"),
