@@ -43,16 +43,28 @@ def take_software(
     request: Request,
     release: Annotated[str, Form()] = "",
     other: Annotated[str, Form()] = "",
+    confirmed: Annotated[str, Form()] = "",
 ) -> Response:
-    """Keep the version, or say why it cannot be connected."""
+    """Keep the version, or say why it cannot be connected; one that we do not know is asked back once."""
     chosen = other.strip() if release == OTHER else release
     try:
         if not chosen or len(chosen) > 100 or not chosen.isprintable():
             raise ProblemError(422, "release_missing", "Choose the version that stands in QuickBooks' title bar.")
-        change_company(company, CompanyChanges(quickbooks_release=chosen), services, request)
+        changes = CompanyChanges(quickbooks_release=chosen, release_confirmed=confirmed == "yes")
+        change_company(company, changes, services, request)
     except ProblemError as problem:
         text = problem.issues[0].message.replace("`quickbooks_release`", chosen) if problem.issues else problem.detail
-        return _software(request, services, company, error=text, chosen=release, other=other, status=problem.status)
+        is_asked = problem.code == "release_unknown"
+        return _software(
+            request,
+            services,
+            company,
+            error=text,
+            status=problem.status,
+            chosen=release,
+            other=other,
+            is_asked_back=is_asked,
+        )
     return go(request, f"/c/{company}/connect/ready")
 
 
@@ -129,14 +141,14 @@ def _software(
     company: str,
     *,
     error: str = "",
+    status: int = 200,
     chosen: str | None = None,
     other: str = "",
-    status: int = 200,
+    is_asked_back: bool = False,
 ) -> Response:
     releases = release_list(services.clock().date()).items
-    return _step(
-        request, services, company, "", status=status, releases=releases, error=error, chosen=chosen, other=other
-    )
+    asked = {"error": error, "chosen": chosen, "other": other, "is_asked_back": is_asked_back}
+    return _step(request, services, company, "", status=status, releases=releases, **asked)
 
 
 def _step(

@@ -36,7 +36,7 @@ from tms_api.company_models import (
 )
 from tms_api.connect_steps import Step, connect_steps, new_ids_steps, password_steps
 from tms_api.problems import ProblemError, documented
-from tms_api.releases import ReleaseRefusedError, read_release
+from tms_api.releases import ReleaseRefusedError, ReleaseUnknownError, read_release
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute, caller_of
 from tms_api.services import ApiServices, Services
 
@@ -80,7 +80,7 @@ def connect_company(body: NewCompany, services: Services, request: Request, resp
         name=body.name,
         username=username_for(company_id),
         password_hash=secrets.hash_password(password),
-        quickbooks_release=_accepted_release(body.quickbooks_release, services),
+        quickbooks_release=_accepted_release(body.quickbooks_release, services, is_confirmed=body.release_confirmed),
         country=body.country,
         run_every_minutes=body.run_every_minutes,
         owner_id=_new_guid(),
@@ -134,8 +134,13 @@ def change_company(company: CompanyPath, body: CompanyChanges, services: Service
     """Change settings of a company."""
     with services.database.transaction() as session:
         row = require_company(session, company, lock=True)
-        for name, value in body.model_dump(exclude_none=True).items():
-            setattr(row, name, _accepted_release(value, services) if name == "quickbooks_release" else value)
+        changes = body.model_dump(exclude_none=True)
+        is_confirmed = changes.pop("release_confirmed", False)
+        if "quickbooks_release" in changes:
+            release = _accepted_release(changes["quickbooks_release"], services, is_confirmed=is_confirmed)
+            changes["quickbooks_release"] = release
+        for name, value in changes.items():
+            setattr(row, name, value)
         row.look_at = services.clock()  # what counts as silence may be another
         session.flush()
         return company_view_of(session, row, services, request)
@@ -226,18 +231,18 @@ def username_for(company_id: str) -> str:
     return f"{name[: USERNAME_LENGTH_MAX - 13]}-{digest}"
 
 
-def _accepted_release(text: str, services: ApiServices) -> str:
+def _accepted_release(text: str, services: ApiServices, *, is_confirmed: bool) -> str:
     try:
-        return read_release(text, today=services.clock().date()).text
+        return read_release(text, today=services.clock().date(), is_confirmed=is_confirmed).text
     except ReleaseRefusedError as error:
-        issue = Issue(
-            code="release_refused",
-            path="quickbooks_release",
-            message=f"`quickbooks_release` cannot be used: {error}.",
-            next_step="Choose a release from /v1/releases; upgrade QuickBooks if the PC has none of them.",
-        )
-        detail = "This release of QuickBooks cannot be connected; the reason is in `issues`."
-        raise ProblemError(422, "release_refused", detail, issues=[issue]) from error
+        code, detail = "release_refused", "This release of QuickBooks cannot be connected; the reason is in `issues`."
+        step = "Choose a release from /v1/releases; upgrade QuickBooks if the PC has none of them."
+        if isinstance(error, ReleaseUnknownError):
+            code, detail = "release_unknown", "This release of QuickBooks is not known here; the reason is in `issues`."
+            step = "Correct it, or send it again with `release_confirmed`: true if QuickBooks really shows it."
+        message = f"`quickbooks_release` cannot be used: {error}."
+        issue = Issue(code=code, path="quickbooks_release", message=message, next_step=step)
+        raise ProblemError(422, code, detail, issues=[issue]) from error
 
 
 def _steps(row: Company, services: ApiServices) -> list[Step]:

@@ -52,6 +52,7 @@ CompanyFile = Annotated[
     BeforeValidator(_one_line),
     AfterValidator(_no_keyword),
 ]
+CONFIRMED = "A person read this release in QuickBooks: a newer one than those of /v1/releases is accepted then."
 ReleaseText = Annotated[str, StringConstraints(max_length=100), BeforeValidator(_one_line)]
 Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
 
@@ -69,6 +70,7 @@ class NewCompany(_Model):
         description="Release of QuickBooks Desktop on the PC; the last three years are supported.",
         examples=["Enterprise 24.0"],
     )
+    release_confirmed: bool = Field(default=False, strict=True, description=CONFIRMED)
     country: Literal["US", "CA", "UK"] = Field(default="US", description="Edition of QuickBooks.")
     run_every_minutes: Minutes = Field(default=15, description="How often the Web Connector calls.", examples=[15])
 
@@ -81,6 +83,7 @@ class CompanyChanges(_Model):
     quickbooks_release: ReleaseText | None = Field(
         default=None, description="New release, after QuickBooks was upgraded.", examples=["Enterprise 24.0"]
     )
+    release_confirmed: bool | None = Field(default=None, strict=True, description=CONFIRMED)
     run_every_minutes: Minutes | None = Field(
         default=None, description="New interval; download the .qwc file again to apply it on the PC."
     )
@@ -211,11 +214,12 @@ class ReleaseView(BaseModel):
     name: str = Field(description="Its full name.", examples=["QuickBooks Desktop Enterprise 24.0"])
     can_be_chosen: bool = Field(description="Whether it can be connected.")
     supported_until: date | None = Field(description="Last day of Intuit's support; null: no end was announced.")
+    is_estimate: bool = Field(description="Whether that day is expected, and not announced by Intuit.")
     reason: str | None = Field(description="Why it cannot be chosen.")
 
 
 class ReleaseList(BaseModel):
-    """The releases for a drop-down, newest first. A newer one that is not in it is accepted with a note."""
+    """The releases for a drop-down, newest first. A newer one that is not in it needs `release_confirmed`."""
 
     items: list[ReleaseView] = Field(description="Releases.")
 
@@ -285,6 +289,7 @@ def release_list(today: date) -> ReleaseList:
                 name=release.name,
                 can_be_chosen=reason is None,
                 supported_until=release.supported_until,
+                is_estimate=release.is_estimate,
                 reason=reason,
             )
             for release, reason in selectable(today=today)

@@ -24,8 +24,18 @@ _RELEASE = re.compile(
 )
 
 
+INTERNAL_FROM, INTERNAL_YEAR = 31, 1990
+"""QuickBooks numbers itself inside by the years since 1990: what calls itself 34.0 is the release 2024."""
+NEXT_YEARS = 1
+"""Releases are named after the year that follows the one in which they appear."""
+
+
 class ReleaseRefusedError(ValueError):
     """The release cannot be connected; the text is a sentence for people."""
+
+
+class ReleaseUnknownError(ReleaseRefusedError):
+    """The release may exist, but is not one that we know: it is accepted when a person confirms it."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,15 @@ class KnownRelease:
     is_enterprise: bool
     supported_until: dt.date | None
     """Last day of Intuit's connected services; None: no end was announced."""
+    is_estimate: bool = False
+    """Intuit has not announced the day; it follows from the years that its releases have lasted so far."""
 
 
 KNOWN: tuple[KnownRelease, ...] = (
     KnownRelease("Enterprise 24.0", "QuickBooks Desktop Enterprise 24.0", 2024, True, None),
-    KnownRelease("2024", "QuickBooks Desktop Pro Plus and Premier Plus 2024", 2024, False, dt.date(2027, 9, 30)),
+    KnownRelease(
+        "2024", "QuickBooks Desktop Pro Plus and Premier Plus 2024", 2024, False, dt.date(2027, 9, 30), is_estimate=True
+    ),
     KnownRelease("Enterprise 23.0", "QuickBooks Desktop Enterprise 23.0", 2023, True, dt.date(2026, 5, 31)),
     KnownRelease("2023", "QuickBooks Desktop Pro Plus and Premier Plus 2023", 2023, False, dt.date(2026, 5, 31)),
     KnownRelease("Enterprise 22.0", "QuickBooks Desktop Enterprise 22.0", 2022, True, dt.date(2025, 5, 31)),
@@ -51,7 +65,7 @@ KNOWN: tuple[KnownRelease, ...] = (
     KnownRelease("Enterprise 21.0", "QuickBooks Desktop Enterprise 21.0", 2021, True, dt.date(2024, 5, 31)),
     KnownRelease("2021", "QuickBooks Desktop Pro and Premier 2021", 2021, False, dt.date(2024, 5, 31)),
 )
-"""Newest first; Intuit's dates as qbxml.md 2.2 gives them. What is older than the last row ended before it."""
+"""Newest first; dates as qbxml.md 2.2 and qbxml-life.md 15 give them. What is older than the last row ended before."""
 NEWEST_KNOWN_YEAR = max(release.year for release in KNOWN)
 
 
@@ -66,8 +80,11 @@ class Release:
     """What the user should know about it."""
 
 
-def read_release(text: str, *, today: dt.date) -> Release:
-    """Read "2024", "24.0" or "Enterprise 24.0"; raises `ReleaseRefusedError` with the reason."""
+def read_release(text: str, *, today: dt.date, is_confirmed: bool = False) -> Release:
+    """Read "2024", "24.0" or "Enterprise 24.0"; raises `ReleaseRefusedError` with the reason.
+
+    A release newer than those we know is asked back (`ReleaseUnknownError`) unless a person has confirmed it.
+    """
     cleaned = " ".join(text.split())
     match = _RELEASE.fullmatch(cleaned)
     if match is None:
@@ -75,6 +92,8 @@ def read_release(text: str, *, today: dt.date) -> Release:
             "it is not a release of QuickBooks Desktop for Windows such as 2024 or Enterprise 24.0"
         )
     year = int(match["year"]) % 100 + 2000
+    if len(match["year"]) == 2 and int(match["year"]) >= INTERNAL_FROM:
+        raise ReleaseRefusedError(_internal(match["version"], today))
     # Intuit counts Enterprise as 24.0 and the others by year.
     is_enterprise = (match["edition"] or "").lower() == ENTERPRISE or "." in match["version"]
     known = next((row for row in KNOWN if row.year == year and row.is_enterprise == is_enterprise), None)
@@ -82,8 +101,13 @@ def read_release(text: str, *, today: dt.date) -> Release:
     if known is None and year <= NEWEST_KNOWN_YEAR:
         reason = f"Intuit ended the support of {year} years ago"
     if reason is not None:
-        offered = " or ".join(row.text for row in reversed(KNOWN) if why_not(row, today=today) is None)
-        raise ReleaseRefusedError(f"{reason}; the oldest that can be connected is {offered}")
+        raise ReleaseRefusedError(f"{reason}; the oldest that can be connected is {_offered(today)}")
+    if known is None and not (is_confirmed and year <= today.year + NEXT_YEARS):
+        question = ReleaseUnknownError if year <= today.year + NEXT_YEARS else ReleaseRefusedError
+        raise question(
+            f"no release {match['version']} of QuickBooks Desktop is known here. Press F2 in QuickBooks to see which "
+            f"one it is; known are {_offered(today)}"
+        )
     if len(cleaned) > RELEASE_LENGTH_MAX:
         cleaned = f"{(match['edition'] or '').capitalize()} {match['version']}".strip()
     return Release(text=cleaned, year=year, note=_note(known, year, today))
@@ -93,13 +117,32 @@ def why_not(release: KnownRelease, *, today: dt.date) -> str | None:
     """Say why a release of the table cannot be connected any more; None when it can."""
     if release.supported_until is None or today <= release.supported_until:
         return None
+    if release.is_estimate:
+        return f"the support of {release.name} was expected to end in {release.supported_until:%B %Y}"
     return f"Intuit ended the support of {release.name} on {release.supported_until:%Y-%m-%d}"
+
+
+def _offered(today: dt.date) -> str:
+    return " or ".join(row.text for row in reversed(KNOWN) if why_not(row, today=today) is None)
+
+
+def _internal(version: str, today: dt.date) -> str:
+    """Name the release that QuickBooks calls by its own number inside, and what to choose."""
+    year = int(version.partition(".")[0]) + INTERNAL_YEAR
+    named = [row for row in KNOWN if row.year == year]
+    right = " or ".join(row.text for row in reversed(named) if why_not(row, today=today) is None)
+    meant = f"{version} is the number that QuickBooks uses inside for its release {year}"
+    if right:
+        return f"{meant}; choose {right}"
+    if named:
+        return f"{meant}, whose support has ended; the oldest that can be connected is {_offered(today)}"
+    return f"{meant}; known are {_offered(today)}"
 
 
 def note_on(stored: str, *, today: dt.date) -> str | None:
     """Say what the user should know about a release that was accepted once, perhaps years ago."""
     try:
-        return read_release(stored, today=today).note
+        return read_release(stored, today=today, is_confirmed=True).note
     except ReleaseRefusedError as error:
         return f"The release {stored} would not be accepted today: {error}."
 
@@ -116,5 +159,7 @@ def _note(known: KnownRelease | None, year: int, today: dt.date) -> str | None:
             "QuickBooks has so far kept accepting older qbXML."
         )
     if known.supported_until is not None and known.supported_until - today <= WARN_BEFORE:
+        if known.is_estimate:
+            return f"The support of this release is expected to end in {known.supported_until:%B %Y}: plan a newer one."
         return f"Intuit supports this release only until {known.supported_until:%Y-%m-%d}: plan a newer one."
     return None

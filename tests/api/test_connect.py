@@ -64,12 +64,21 @@ async def test_the_table_of_releases_is_what_connecting_follows(world: World) ->
     ("text", "today", "said"),
     [
         ("2024", date(2027, 9, 30), None),
-        ("2024", date(2027, 10, 1), "2027-09-30"),
+        ("2024", date(2027, 10, 1), "was expected to end in September 2027"),
         ("Enterprise 24.0", date(2028, 1, 1), None),
         ("2023", date(2026, 5, 31), None),
         ("2023", date(2026, 6, 1), "2026-05-31"),
         ("2019", TODAY, "ended the support of 2019"),
         ("QuickBooks Online", TODAY, "not a release of QuickBooks Desktop"),
+        # What QuickBooks calls itself inside: years since 1990.
+        ("34", TODAY, "34 is the number that QuickBooks uses inside for its release 2024; choose 2024 or Enterprise"),
+        ("34.0", TODAY, "34.0 is the number that QuickBooks uses inside for its release 2024; choose 2024 or"),
+        ("33", TODAY, "for its release 2023, whose support has ended; the oldest that can be connected is 2024"),
+        ("33.0", TODAY, "for its release 2023, whose support has ended"),
+        ("Enterprise 33.0 R12", TODAY, "for its release 2023"),
+        ("31", TODAY, "for its release 2021, whose support has ended"),
+        ("40.0", TODAY, "for its release 2030; known are 2024 or Enterprise 24.0"),
+        ("2029", TODAY, "no release 2029 of QuickBooks Desktop is known here"),
     ],
 )
 def test_support_ends_with_its_day(text: str, today: date, said: str | None) -> None:
@@ -82,10 +91,22 @@ def test_support_ends_with_its_day(text: str, today: date, said: str | None) -> 
 
 
 def test_notes_on_releases() -> None:
-    """A newer one than we know, and one that soon ends, are accepted with a note."""
-    assert "newer" in str(read_release("Enterprise 26.0", today=TODAY).note)
-    assert "2027-09-30" in str(read_release("2024", today=date(2027, 8, 1)).note)
+    """One that ends soon is accepted with a note; the end of 2024 is nobody's word, but expected."""
+    assert "expected to end in September 2027" in str(read_release("2024", today=date(2027, 8, 1)).note)
     assert read_release("2024", today=TODAY).note is None
+
+
+async def test_a_release_that_nobody_knows_is_asked_back(world: World) -> None:
+    """A newer one than we know is accepted only when a person has read it in QuickBooks; a far one never."""
+    body = {"name": "Acme", "quickbooks_release": "Enterprise 26.0"}
+    asked = await world.http.post("/v1/companies", json=body)
+    assert (asked.status_code, asked.json()["code"]) == (422, "release_unknown")
+    assert "release_confirmed" in asked.json()["issues"][0]["next_step"]
+    made = await world.http.post("/v1/companies", json=body | {"release_confirmed": True})
+    assert made.status_code == 201
+    assert "newer than the newest one" in made.json()["notes"][0]
+    far = await world.http.post("/v1/companies", json=body | {"release_confirmed": True, "quickbooks_release": "2029"})
+    assert far.json()["code"] == "release_refused"
 
 
 async def test_an_upgrade_is_noted(world: World) -> None:

@@ -47,9 +47,12 @@ def test_only_supported_versions_can_be_chosen_and_older_ones_say_why(world: Wor
     assert _company(world).quickbooks_release == "2024"
     taken = send_form(client, "/c/acme/connect", {"release": "Enterprise 24.0"}, page="/c/acme/connect")
     assert taken.headers["location"] == "/c/acme/connect/ready"
-    newer = send_form(
-        client, "/c/acme/connect", {"release": "other", "other": "Enterprise 25.0"}, page="/c/acme/connect"
-    )
+    other = {"release": "other", "other": "Enterprise 25.0"}
+    asked = send_form(client, "/c/acme/connect", other, page="/c/acme/connect")
+    assert asked.status_code == 422
+    assert "no release 25.0 of QuickBooks Desktop is known here" in asked.text
+    assert 'name="confirmed"' in asked.text
+    newer = send_form(client, "/c/acme/connect", other | {"confirmed": "yes"}, page="/c/acme/connect")
     assert newer.status_code == 303
     assert _company(world).quickbooks_release == "Enterprise 25.0"
 
