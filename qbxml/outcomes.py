@@ -17,7 +17,8 @@ from qbxml.verdicts import Entry, Owner, Retry, Verdict
 __all__ = ["QBWC_CODES", "Owner", "QbwcCode", "Retry", "Verdict", "classify_hresult", "classify_status"]
 
 _REFERENCE = re.compile(r'reference to QuickBooks (?P<kind>.+?) "(?P<name>.*?)" in the (?P<place>[^.]+)\.')
-_HEX = re.compile(r"0[xX]([0-9A-Fa-f]{1,8})")
+_HEX = re.compile(r"0x([0-9a-f]{1,8})|(?:&h)?([0-9a-f]{8})&?", re.IGNORECASE)
+"""With the prefix of C or of Basic, or without one. Eight digits are never a decimal form: failures have ten there."""
 _DECIMAL = re.compile(r"-?[0-9]{1,10}")
 
 _LOOKS_FIRST = (
@@ -74,10 +75,10 @@ def classify_hresult(hresult: str, message: str, *, after_write: bool) -> Verdic
 
 
 def normalise_hresult(hresult: str) -> str:
-    """`0x8004040A` from any case and from the decimal form that some relays show (-2147220480)."""
+    """Give `0x8004040A` for any case, without its prefix, and for the decimal forms (-2147220470, 2147746826)."""
     text = hresult.strip()
     if match := _HEX.fullmatch(text):
-        return f"0x{int(match[1], 16):08X}"
+        return f"0x{int(match[1] or match[2], 16):08X}"
     if _DECIMAL.fullmatch(text):
         return f"0x{int(text) & 0xFFFFFFFF:08X}"
     return text

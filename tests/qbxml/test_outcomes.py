@@ -147,10 +147,22 @@ def test_nothing_ran_even_after_a_write(code: str) -> None:
     assert classify_hresult(f"0x{code}", "", after_write=True).retry is not U
 
 
-@pytest.mark.parametrize("text", ["0x8004040a", "0X8004040A", " 0x8004040A ", "-2147220470", "2147746826"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0x8004040a", "0X8004040A", " 0x8004040A ", "8004040a", "8004040A", "&H8004040A", "&h8004040A&"),
+        *("-2147220470", "2147746826"),
+    ],
+)
 def test_hresults_however_written(text: str) -> None:
     assert normalise_hresult(text) == "0x8004040A"
     assert classify_hresult(text, "", after_write=False).cause == "other_company_open"
+
+
+def test_eight_digits_are_hexadecimal_without_their_prefix() -> None:
+    """All of them look like a decimal number, too; a failure has ten digits there."""
+    assert normalise_hresult("80040400") == "0x80040400"
+    assert classify_hresult("80040400", "", after_write=True).retry is Retry.OUR_BUG_SPLIT
 
 
 def test_message_of_quickbooks_is_shown() -> None:
