@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,6 +19,12 @@ from store.key_ring import KeyRing, read_key_ring
 
 PREFIX = "QBD_"
 TEST_PREFIX = "QBD_TEST_"
+CLIENT_NAMES = frozenset({"QBD_API", "QBD_KEY"})
+"""What the examples of the integration guide read: address and key of the API, for its clients."""
+_OF_A_SERVICE = re.compile(
+    rf"{PREFIX}(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 """What the tests alone read; never a typing mistake."""
 LOCAL_HOST = "localhost"
 SECRET_KEY_MIN = 32
@@ -309,6 +316,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings; raise `SettingsError` with one line for each that is wrong. Empty means not set."""
     names = {env_name(field): field for field in Settings.model_fields}
     files = {env_name(field) + FILE_SUFFIX: field for field in secret_fields()}
+    environ = {name: value for name, value in environ.items() if not _is_of_others(name, value)}
     problems = [
         _unknown(name, names)
         for name in environ
@@ -348,6 +356,15 @@ def _secret_in(path: Path) -> str:
     if not text or len(held) > SECRET_BYTES_MAX:
         raise ValueError("it is empty" if not text else "it is too long for a secret")
     return text
+
+
+def _is_of_others(name: str, value: str) -> bool:
+    """Say whether a variable with our prefix is not a setting: a client's, or one that Kubernetes sets for a Service.
+
+    Kubernetes gives each container the addresses of all Services; one called `qbd-api` makes QBD_API_PORT an address
+    such as tcp://10.0.0.7:8081.
+    """
+    return name in CLIENT_NAMES or _OF_A_SERVICE.fullmatch(name) is not None or _ADDRESS.match(value) is not None
 
 
 def _unknown(name: str, names: Mapping[str, str]) -> str:

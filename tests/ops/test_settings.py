@@ -145,3 +145,25 @@ def test_a_secret_is_given_once(tmp_path: Path) -> None:
     for name, value in (("QBD_SECRET_KEY", "j" * 40), ("QBD_SOAP_PORT_FILE", str(tmp_path / "key"))):
         with pytest.raises(SettingsError, match=name):
             load_settings({"QBD_SECRET_KEY_FILE": str(tmp_path / "key"), name: value})
+
+
+def test_variables_of_clients_and_of_kubernetes_are_no_settings() -> None:
+    """The guide's own two, and what Kubernetes sets in every container beside Services called qbd and qbd-api."""
+    beside = {
+        "QBD_API": "http://localhost:8081",
+        "QBD_KEY": "qbd_123",
+        "QBD_API_PORT": "tcp://10.0.0.7:8081",
+        "QBD_API_PORT_8081_TCP": "tcp://10.0.0.7:8081",
+        "QBD_API_PORT_8081_TCP_PROTO": "tcp",
+        "QBD_API_PORT_8081_TCP_PORT": "8081",
+        "QBD_API_PORT_8081_TCP_ADDR": "10.0.0.7",
+        "QBD_API_SERVICE_HOST": "10.0.0.7",
+        "QBD_API_SERVICE_PORT": "8081",
+        "QBD_API_SERVICE_PORT_HTTP": "8081",
+        "QBD_PORT": "tcp://10.0.0.8:8080",
+        "QBD_SERVICE_HOST": "10.0.0.8",
+    }
+    assert load_settings(beside) == load_settings({})
+    assert load_settings(beside | {"QBD_SOAP_PORT": "8090"}).soap_port == 8090
+    with pytest.raises(SettingsError, match="QBD_API_PROT is not a setting"):
+        load_settings(beside | {"QBD_API_PROT": "8090"})
