@@ -286,11 +286,15 @@ def simulate(
         Path | None, typer.Option(dir_okay=False, help="Where the simulated company file is kept between runs.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Run one session and stop.")] = False,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the company in a new company file; default: the .qwc file's AppName.")
+    ] = None,
 ) -> None:
     """Play a Web Connector with a QuickBooks company file against a running bridge."""
     from ops.services import run_simulator  # noqa: PLC0415
 
-    raise typer.Exit(run_simulator(qwc, password=password, every=every, company_file=company_file, once=once))
+    code = run_simulator(qwc, password=password, every=every, company_file=company_file, once=once, name=name)
+    raise typer.Exit(code)
 
 
 @keys.command("create")

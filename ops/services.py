@@ -121,13 +121,15 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
         database.close()
 
 
-def run_simulator(qwc: Path, *, password: str, every: int, company_file: Path | None, once: bool) -> int:
+def run_simulator(
+    qwc: Path, *, password: str, every: int, company_file: Path | None, once: bool, name: str | None
+) -> int:
     """Play a Web Connector until Ctrl-C, or once; give 1 when the last update did not end well."""
     from simulator.cli import simulate  # noqa: PLC0415
     from simulator.qwc import QwcError  # noqa: PLC0415
 
     try:
-        report = simulate(qwc, password, every, company_file, once=once, echo=typer.echo)
+        report = simulate(qwc, password, every, company_file, once=once, echo=typer.echo, name=name)
     except QwcError as error:
         raise ProblemError(f"{qwc} cannot be used: {error}") from error
     return 0 if report is None or report.outcome in ("ok", "none") else 1

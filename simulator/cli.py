@@ -28,17 +28,22 @@ def simulate(
     once: bool = False,
     echo: Callable[[str], object] = print,
     *,
+    name: str | None = None,
     http: httpx.Client | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> UpdateReport | None:
     """Poll as an Auto-Run Web Connector would and tell each update in a few lines.
 
-    The company file is kept at `company_path` between runs when one is given. Returns the last report, after one
+    A new company file bears `name`, else the application's of the .qwc, so two companies never show one name and path.
+    It is kept at `company_path` between runs when one is given. Returns the last report, after one
     update with `once`, otherwise when interrupted from the keyboard.
     """
     qwc = load_qwc(qwc_path)
     kept = Path(company_path) if company_path else None
-    company = CompanyFile.load(kept, clock=_now) if kept and kept.exists() else freight_company(clock=_now)
+    if kept and kept.exists():
+        company = CompanyFile.load(kept, clock=_now)
+    else:
+        company = freight_company(name or qwc.app_name, clock=_now)
     client = http or httpx.Client(timeout=_TIMEOUT_SECONDS)
     connector = WebConnector(qwc, password, company, http=client, sleep=sleep)
     echo(f"{company.name}: {len(company.invoices)} invoices, {len(company.bills)} bills; polling {qwc.app_url}")

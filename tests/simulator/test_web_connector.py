@@ -406,7 +406,26 @@ def test_the_command_keeps_the_company_file(tmp_path):
     assert report is not None
     assert report.outcome == "ok"
     assert waits == [30, 30]
-    assert said[0].startswith("Ridgeline Freight LLC: 0 invoices")
+    assert said[0].startswith("TMS Export: 0 invoices")
     assert any("posted Invoice 1001 Pinnacle Paper" in line for line in said)
     assert said[-1] == "stopped"
     assert len(CompanyFile.load(kept, clock=lambda: None).invoices) == 3
+
+
+def test_two_commands_play_two_companies(tmp_path):
+    """Each under its own name and path, so that the second is not refused as the first one's file."""
+    seen = []
+    for app_name, name in (("TMS.ai Acme", None), ("TMS.ai Bolt", None), ("TMS.ai Bolt", "Bolt Freight LLC")):
+        qwc = tmp_path / "one.qwc"
+        qwc.write_text(
+            f"<QBWCXML><AppName>{app_name}</AppName><AppID/><AppURL>http://localhost/qbwc</AppURL>"
+            "<AppDescription>x</AppDescription><AppSupport>http://localhost/help</AppSupport>"
+            f"<UserName>one</UserName><OwnerID>{OWNER}</OwnerID><FileID>{FILE}</FileID><QBType>QBFS</QBType></QBWCXML>"
+        )
+        kept = tmp_path / f"{len(seen)}.json"
+        with httpx.Client(transport=httpx.MockTransport(Server(sendRequestXML=[INVOICE]))) as http:
+            simulate(qwc, "secret", 30, kept, once=True, echo=lambda _: None, http=http, name=name)
+        state = CompanyFile.load(kept, clock=lambda: None).state
+        seen.append((state.name, state.path))
+    assert [one for one, _ in seen] == ["TMS.ai Acme", "TMS.ai Bolt", "Bolt Freight LLC"]
+    assert len({path for _, path in seen}) == 3
