@@ -13,17 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from activities.special_addresses import Address, is_public
+
 URL_LENGTH_MAX = 2000
 LOCAL = ("localhost", "127.0.0.1", "::1")
-_TRANSLATED = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "192.88.99.0/24"),
-        *("fec0::/10", "3fff::/20", "5f00::/16"),
-    )
-)
-"""What Python calls global and no public service has: what stands for others, was private once, or is reserved."""
-
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host; raises OSError when it has none."""
 
@@ -81,22 +74,17 @@ async def system_lookup(host: str, port: int) -> Sequence[str]:
 
 def _require_public(addresses: Sequence[str], *, allow_private: bool) -> None:
     # One private address among public ones is a trick, too: who connects may choose it.
-    if not allow_private and not all(_is_public(address) for address in addresses):
+    if not allow_private and not all(is_public(_read(address)) for address in addresses):
         raise AddressRefusedError("it leads into a private network")
-
-
-def _is_public(text: str) -> bool:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    if any(address in network for network in _TRANSLATED):
-        return False
-    return address.is_global and not address.is_multicast
 
 
 def _is_ip(host: str) -> bool:
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        _read(host)
     except ValueError:
         return False
     return True
+
+
+def _read(text: str) -> Address:
+    return ipaddress.ip_address(text.partition("%")[0])
