@@ -179,7 +179,7 @@ def test(context: typer.Context) -> None:
 
 @app.command()
 def audit() -> None:
-    """Ask for known vulnerabilities of the pinned requirements; exit code 1 when there is one."""
+    """Ask for known vulnerabilities of the pinned requirements; exit code 1: there is one, 3: nobody could be asked."""
     from ops.audit import run_audit  # noqa: PLC0415
     from ops.stack import PROJECT  # noqa: PLC0415
 
