@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
 
 from qbwc_bridge import recovery
+from qbwc_bridge.asking import Standing, sent_request, standing
+from qbwc_bridge.lookup_parts import is_dead, is_through, question_ids
+from qbwc_bridge.matching import Answer, record_id
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.rulings import (
+    UNKNOWN_VERSION,
     UNREADABLE,
     Again,
     Arrived,
-    Facts,
     Rejected,
     Ruling,
     SentRequest,
@@ -28,9 +30,11 @@ from qbwc_bridge.rulings import (
     judge_hresult,
 )
 from qbwc_bridge.session import Limits, pause_after
-from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
+from qbwc_bridge.unresolved import PLANT_ID
+from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, parse_response
 from qbxml.outcomes import Verdict, normalise_hresult
 from store import outbox, queue, states, webhooks
+from store.changes import write_changes
 from store.companies import record_incident
 from store.tables import Company, Export, MessageSet, Request, WebConnectorSession
 from workflows import contracts
@@ -38,65 +42,16 @@ from workflows.contracts import Failure, Outcome, Transaction
 
 RESPONSE_MAX = 2_000_000
 """Longer answers are cut in the table; what was read from them is in the rows."""
-LIST_PREFIX = "list."
-"""Begins the ids of questions about lists; the id of their set follows."""
-UNKNOWN_VERSION = "0x80040423"
 LOWER_VERSIONS = ("12.0", "11.0", "10.0")
 """What is tried when QuickBooks does not know the version (0x80040423); older ones lack what we write."""
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The three texts of receiveResponseXML; either the first or the other two are empty (web-connector.md 1.4)."""
-
-    response: str
-    hresult: str
-    message: str
-
-    @cached_property
-    def parsed(self) -> MessageSetResponse:
-        """The answer as it is read; raises UnreadableResponse."""
-        return parse_response(self.response)
-
-
-def sent_request(request: Request) -> SentRequest:
-    """Give the pure view of a request."""
-    return SentRequest(
-        id=request.id, operation=request.operation, attempt=request.attempt, facts=Facts(**request.facts)
-    )
-
-
 def body_on_the_wire(request: Request) -> str:
     """Give the request's text with the requestID of this attempt."""
     wire_id = sent_request(request).wire_id
     return request.body.replace(f'requestID="{request.id}"', f'requestID="{wire_id}"', 1)
-
-
-def exchange_of(open_ones: Sequence[MessageSet], newest: MessageSet | None, answer: Answer) -> MessageSet | None:
-    """Find which open document an answer belongs to; None for a repeated or late one.
-
-    By the ids in the answer. One without ids (an HRESULT, an unreadable text, an empty set) can only belong to the
-    document that was handed out last.
-    """
-    last = newest if newest in open_ones else None
-    try:
-        ids = [response.request_id or "" for response in answer.parsed.responses]
-    except UnreadableResponse:
-        return last
-    if not ids:
-        return last
-    if ids[0].startswith(LIST_PREFIX):
-        return next((one for one in open_ones if one.kind == "list" and one.id in ids[0].split(".")), None)
-    kinds = ("write", "ask")
-    if any(request_id.endswith((".n", ".e")) for request_id in ids):
-        kinds = ("lookup", "lookup")
-    elif "probe" in ids:
-        kinds = ("probe", "probe")
-    elif recovery.ACTIVITY_ID in ids:
-        kinds = ("activity", "activity")
-    return next((exchange for exchange in open_ones if exchange.kind in kinds), None)
 
 
 def problem_of(verdict: Verdict, message: str, at: datetime) -> dict[str, Any]:
@@ -133,7 +88,6 @@ class Answers:
 
         `sent` are the requests of the exchange that are not settled.
         """
-        write_set_id = exchange.about_set_id or exchange.id
         exchange.response = answer.response[:RESPONSE_MAX]
         exchange.hresult = answer.hresult.strip()[:40] or None
         exchange.message = answer.message[:1000] or None
@@ -145,35 +99,83 @@ class Answers:
         except UnreadableResponse as error:
             text = f"The answer of QuickBooks could not be read: {error}"
             self._incident(session, owner, "unreadable_answer", text)
+            if exchange.kind == "lookup":
+                self._split_lookup(session, owner, wc, exchange)
+                return False
             return self._leave_open(wc, exchange, text)
-        if parsed.new_message_set_id not in (None, write_set_id):
+        exchange.set_status = parsed.status_code
+        if parsed.new_message_set_id not in (None, record_id(exchange)):
             self.record_late(session, owner, answer)
             text = "The answer belongs to another message set: it does not decide the one that is out."
             self._incident(session, owner, "foreign_answer", text)
             return self._leave_open(wc, exchange, text)
-        views = [sent_request(request) for request in sent]
-        if self._is_foreign(session, parsed, exchange, views):
+        if self._is_foreign(session, parsed, exchange, [sent_request(request) for request in sent]):
             text = "The answer holds requests that were not sent with this session. They were not used."
             self._incident(session, owner, "foreign_answer", text)
         if exchange.kind != "write":
             exchange.state = states.ANSWERED  # a write is, once each of its requests is decided
-        if exchange.kind == "probe":
-            return False
-        if exchange.kind == "activity":
-            self._note_activity(session, owner, exchange, parsed)
-            return False
-        write_set = exchange
-        if exchange.about_set_id is not None:
-            sent = queue.requests_of_set(session, exchange.about_set_id)
-            views = [sent_request(request) for request in sent]
-            write_set = _about(session, exchange)
-        rulings = judge_answers(views, parsed)
-        if exchange.kind == "lookup":
-            rulings = recovery.judge_lookup(views, parsed)
-            if normalise_hresult(write_set.hresult or "") == UNREADABLE:
-                rulings = recovery.judge_unreadable_lookup(rulings, views, write_set.message or "")
-        self._apply(session, owner, wc, write_set, sent, rulings)
+        self._use(session, owner, wc, exchange, sent, parsed)
         return False
+
+    def _use(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        exchange: MessageSet,
+        sent: Sequence[Request],
+        parsed: MessageSetResponse,
+    ) -> None:
+        """Draw the conclusions from a good answer. A fence has none: the ask that follows tells whether it holds."""
+        match exchange.kind:
+            case "activity":
+                self._note_activity(session, owner, exchange, parsed)
+            case "write":
+                rulings = judge_answers([sent_request(request) for request in sent], parsed)
+                self._apply(session, owner, wc, exchange, sent, rulings)
+            case "lookup":
+                self._rule_by_lookup(session, owner, wc, exchange, parsed)
+            case "ask":
+                stand = self._standing(session, wc, exchange)
+                if not stand.is_restored:  # else what QuickBooks remembers may be gone from its books
+                    requests = queue.requests_of_set(session, stand.set_id)
+                    write_set = session.get_one(MessageSet, stand.set_id)
+                    self._apply(session, owner, wc, write_set, requests, judge_answers(stand.sent, parsed))
+
+    def _standing(self, session: Session, wc: WebConnectorSession, exchange: MessageSet) -> Standing:
+        write_changes(session)  # the answer that is being recorded belongs to it
+        return standing(session, wc, _about(session, exchange), now=self._clock())
+
+    def _split_lookup(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> None:
+        """Note that a look-up failed as a whole: its parts are asked for, and a culprit that was alone is ruled on."""
+        exchange.state = states.ABANDONED
+        self._rule_by_lookup(session, owner, wc, exchange, None)
+
+    def _rule_by_lookup(
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        exchange: MessageSet,
+        parsed: MessageSetResponse | None,
+    ) -> None:
+        """Rule on the documents that were found, or that this session has asked everything about."""
+        stand = self._standing(session, wc, exchange)
+        requests = queue.requests_of_set(session, stand.set_id)
+        write_set = session.get_one(MessageSet, stand.set_id)
+        asked_now = set(exchange.asked or ())
+        part = [one for one in stand.sent if asked_now & set(question_ids((one,), one))]
+        dead = [one for request in part for one in question_ids((request,), request) if is_dead(one, stand.asked)]
+        told = _told_by_lookups(session, wc, exchange, parsed)
+        rulings = recovery.judge_lookup(part, told, dead=dead)
+        through = {request.id for request in part if is_through(request, stand.asked)}
+        rulings = [one for one in rulings if isinstance(one, Arrived) or one.request_id in through]
+        if stand.is_held:
+            rulings = recovery.hold_absent(rulings)
+        if normalise_hresult(write_set.hresult or "") == UNREADABLE:
+            rulings = recovery.judge_unreadable_lookup(rulings, part, write_set.message or "")
+        write_set.is_fence = True
+        self._apply(session, owner, wc, write_set, requests, rulings)
 
     def give_up(
         self, session: Session, owner: Company, wc: WebConnectorSession, write_set: MessageSet, *, why: str
@@ -181,6 +183,7 @@ class Answers:
         """End what no look-up can decide as "may already be in QuickBooks"."""
         sent = queue.requests_of_set(session, write_set.id)
         rulings = [Rejected(request_id=r.id, verdict=recovery.MAY_BE_THERE, message=why) for r in sent]
+        write_set.is_fence = True
         self._apply(session, owner, wc, write_set, sent, rulings)
 
     def record_late(self, session: Session, owner: Company, answer: Answer) -> None:
@@ -265,12 +268,14 @@ class Answers:
             return False
         if is_write:
             self._apply(session, owner, wc, exchange, sent, ruled.rulings)
-        elif ruled.fate is SetFate.GO_ON and exchange.kind == "ask":
+        elif ruled.fate is SetFate.GO_ON and exchange.kind in ("ask", "fence"):
             exchange.state = states.ANSWERED  # this QuickBooks cannot be asked that way: it is looked up instead
+        elif exchange.kind == "lookup" and ruled.fate is not SetFate.LOWER_VERSION:
+            self._split_lookup(session, owner, wc, exchange)
         if ruled.fate is SetFate.LOWER_VERSION:
             exchange.state = states.ANSWERED if is_write else states.ABANDONED
             return False
-        if ruled.fate is SetFate.GO_ON and exchange.kind in ("write", "ask"):
+        if ruled.fate is SetFate.GO_ON and exchange.kind in ("write", "ask", "fence", "lookup"):
             return False
         if not is_write:
             exchange.state = states.ABANDONED
@@ -327,6 +332,8 @@ class Answers:
             return False
         asked = exchange.about_set_id if exchange.kind == "ask" else None
         text = queue.text_of_set(session, asked or exchange.id)
+        if exchange.kind == "ask":
+            others = [request_id for request_id in others if request_id != PLANT_ID]  # the fence that we left
         return any(f'requestID="{request_id}"' not in text for request_id in others)
 
     def _settle(self, write_set: MessageSet, sent: Sequence[Request]) -> None:
@@ -395,6 +402,9 @@ class Answers:
                 return
             request.available_at = self._clock() + pause_after(request.postponed, self._limits)
         request.losses += ruling.lost
+        if ruling.lost and write_set.response:
+            # QuickBooks itself answered, oddly: at once it would answer the same again.
+            request.available_at = self._clock() + pause_after(request.losses, self._limits)
         if request.losses >= self._limits.losses_max:
             rejected = Rejected(request_id=request.id, verdict=recovery.LOST_TOO_OFTEN, message=ruling.reason)
             self._rejected(session, wc, write_set, request, rejected)
@@ -435,6 +445,19 @@ def _about(session: Session, question: MessageSet) -> MessageSet:
     if write_set is None:
         raise LookupError(f"the set {question.about_set_id} of {question.id} is gone")
     return write_set
+
+
+def _told_by_lookups(
+    session: Session, wc: WebConnectorSession, exchange: MessageSet, parsed: MessageSetResponse | None
+) -> dict[str, Response]:
+    """Give what this session was told about a set so far, by question; `parsed` is the answer to `exchange`."""
+    answers = [parsed] if parsed is not None else []
+    for row in queue.recovery_steps(session, exchange.about_set_id or ""):
+        is_mine = row.kind == "lookup" and row.ticket_hash == wc.ticket_hash and row.id != exchange.id
+        if is_mine and row.state == states.ANSWERED and len(row.asked or ()) == 1:
+            with suppress(UnreadableResponse):  # too long to be kept as a whole
+                answers.append(parse_response(row.response or ""))
+    return {one.request_id or "": one for answer in answers for one in answer.responses}
 
 
 def _as_sent_before(request: SentRequest, parsed: MessageSetResponse) -> SentRequest:

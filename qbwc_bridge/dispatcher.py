@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import answers, recovery
+from qbwc_bridge import answers, asking, matching
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.last_words import LastWords
 from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.meeting import TWIN_WINDOW, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
-from qbwc_bridge.session import Limits, Recovery, Step, Waiting
+from qbwc_bridge.rulings import UNKNOWN_VERSION
+from qbwc_bridge.session import Limits, Step, Waiting
 from qbwc_bridge.signing_in import SigningIn
 from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
@@ -41,8 +42,7 @@ OLDEST_CLIENT = (2, 1)
 """The oldest Web Connector that libraries still support (web-connector.md 1.6)."""
 EXPIRED = "This session is not known here any more. Nothing is lost: run the update again."
 NO_COMPANY_DATA = "The Web Connector did not say which company file is open. Run the update again."
-NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
-ASKS_MAX = 2
+TIME_IS_UP = "The time of this update is used up. Nothing is lost: the rest follows with the next one."
 COUNTED_MAX = 100
 """The progress bar needs no better number, and the count of a long queue would cost more than its next set."""
 
@@ -142,10 +142,11 @@ class Dispatcher:
             wc, owner = found
             wc.last_call_at = now
             sets = queue.exchanges(session, wc, response, now=now, count_to=COUNTED_MAX)
-            if sets.repeated is not None and sets.repeated.progress is not None:
-                return sets.repeated.progress
-            answer = answers.Answer(response, hresult, message)
-            exchange = answers.exchange_of(sets.open, sets.newest, answer)
+            answer = matching.Answer(response, hresult, message)
+            repeated = sets.repeated if sets.repeated is not None and sets.repeated.progress is not None else None
+            exchange = matching.exchange_of(sets.open, sets.newest, repeated, answer)
+            if exchange is None and repeated is not None and repeated.progress is not None:
+                return repeated.progress
             if exchange is None:
                 self._answers.record_late(session, owner, answer)
                 newest = sets.newest
@@ -155,7 +156,7 @@ class Dispatcher:
             else:
                 ends = self._answers.record(session, owner, wc, exchange, sets.requests_of(exchange), answer)
             self._observe.answered(session, exchange)
-            if not ends and normalise_hresult(hresult) != answers.UNKNOWN_VERSION:
+            if not ends and normalise_hresult(hresult) != UNKNOWN_VERSION:
                 # QuickBooks works, and with the right file. Before it understands a version, nothing is known to work.
                 owner.problem = None
             exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange, sets)
@@ -243,56 +244,69 @@ class Dispatcher:
         sets, waiting = self._next_set(session, wc, now, is_held=is_held)
         if is_first and sets.has_others and wc.guard_passed:
             look_for_twins(session, owner, wc, now)
-        unresolved = session.get(MessageSet, sets.unresolved) if sets.unresolved else None
-        if unresolved is not None and _failed_steps(session, unresolved, "lookup") >= self._limits.lookups_max:
-            why = "Looking for it in QuickBooks failed again and again"
-            self._answers.give_up(session, owner, wc, unresolved, why=why)
-            write_changes(session)
-            (sets, waiting), unresolved = self._next_set(session, wc, now, is_held=is_held), None
+        stand = self._standing(session, wc, sets, now)
+        if stand is not None and stand.is_hopeless(self._limits):
+            self._give_up(session, owner, wc, stand)
+            (sets, waiting), stand = self._next_set(session, wc, now, is_held=is_held), None
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
-            unresolved=_how_far(session, unresolved, wc) if unresolved is not None else None,
+            unresolved=stand.step if stand is not None else None,
             waiting=len(waiting),
             lists_due=not waiting and not is_held and self._lists.is_due(self._left(session, owner, now)),
+            is_spent=self._is_spent(wc, sets.newest, sets.newest_at),
         )
         if step is Step.REFUSE:
             if not wc.last_error:
-                wc.last_error = NO_COMPANY_DATA if not wc.guard_passed else NOT_LOOKED_UP
+                wc.last_error = self._why_refused(wc, sets, stand)
             if wc.state == "open":
                 wc.state = "refused"
             return ""
-        if unresolved is not None:
-            return self._ask_about(session, owner, wc, sets, unresolved, step)
+        if stand is not None:
+            set_id = self._new_id()
+            asked = asking.document(stand, step, version=wc.qbxml_version, set_id=set_id, released=sets.settled)
+            return self._store(
+                session,
+                owner,
+                wc,
+                sets,
+                kind=asked.kind,
+                text=asked.text,
+                set_id=set_id,
+                about=stand.set_id,
+                asked=asked.ids,
+            )
         if step is Step.LIST:
             set_id = self._new_id()
             text = self._lists.hand_out(session, owner, wc, set_id=set_id)
             return self._store(session, owner, wc, sets, kind="list", text=text, set_id=set_id)
         if step is Step.PROBE:
-            text = build_message_set([build_request_element(HostQuery(), "probe")], version=wc.qbxml_version)
+            text = build_message_set([build_request_element(HostQuery(), matching.PROBE_ID)], version=wc.qbxml_version)
             return self._store(session, owner, wc, sets, kind="probe", text=text)
         return self._write(session, owner, wc, sets, {request.id: request for request in waiting})
 
-    def _ask_about(
-        self,
-        session: Session,
-        owner: Company,
-        wc: WebConnectorSession,
-        sets: queue.Sets,
-        unresolved: MessageSet,
-        step: Step,
-    ) -> str:
-        set_id = unresolved.id
-        if step is Step.CHECK_FILE:
-            text = recovery.activity_document(wc.qbxml_version)
-            return self._store(session, owner, wc, sets, kind="activity", text=text, about=set_id)
-        if step is Step.ASK:
-            text = recovery.ask_document(set_id, wc.qbxml_version)
-            return self._store(session, owner, wc, sets, kind="ask", text=text, about=set_id)
-        sent = [answers.sent_request(request) for request in queue.requests_of_set(session, set_id)]
-        since = (unresolved.sent_at - recovery.CLOCKS_MAY_DIFFER).date()
-        text = recovery.lookup_document(sent, since=since, version=wc.qbxml_version)
-        return self._store(session, owner, wc, sets, kind="lookup", text=text, about=set_id)
+    def _standing(
+        self, session: Session, wc: WebConnectorSession, sets: queue.Sets, now: datetime
+    ) -> asking.Standing | None:
+        write_set = session.get(MessageSet, sets.unresolved) if sets.unresolved else None
+        return asking.standing(session, wc, write_set, now=now) if write_set is not None else None
+
+    def _give_up(self, session: Session, owner: Company, wc: WebConnectorSession, stand: asking.Standing) -> None:
+        write_set = session.get_one(MessageSet, stand.set_id)
+        self._answers.give_up(session, owner, wc, write_set, why=stand.why_undecided)
+        write_changes(session)
+
+    def _why_refused(self, wc: WebConnectorSession, sets: queue.Sets, stand: asking.Standing | None) -> str:
+        if not wc.guard_passed:
+            return NO_COMPANY_DATA
+        if stand is None or self._is_spent(wc, sets.newest, sets.newest_at):
+            return TIME_IS_UP
+        return stand.what_helps
+
+    def _is_spent(self, wc: WebConnectorSession, handed_out: int, at: datetime | None) -> bool:
+        """Say whether a session is over. One document may leave after its time, whose answer then ends it."""
+        working = at - wc.started_at if at is not None else timedelta(0)
+        return machine.is_spent(working=working, handed_out=handed_out, limits=self._limits)
 
     def _write(
         self,
@@ -341,6 +355,7 @@ class Dispatcher:
         text: str,
         about: str | None = None,
         set_id: str | None = None,
+        asked: Sequence[str] = (),
     ) -> str:
         set_id = set_id or self._new_id()
         if kind != "write":
@@ -357,6 +372,7 @@ class Dispatcher:
             text=text,
             seq=sets.newest + 1,
             sent_at=self._clock(),
+            **({"asked": list(asked)} if asked else {}),
         )
         return text
 
@@ -386,10 +402,10 @@ class Dispatcher:
             left, returned = self._left(session, owner, now), 0
             is_unresolved = queue.unresolved_write_set(session, owner.id) is not None
         going = 0 if is_held else left.going + returned
-        if is_unresolved:
+        if self._is_spent(wc, sets.newest.seq if sets.newest is not None else exchange.seq, now):
+            going = 0  # the rest goes in the next session, whatever it is
+        elif is_unresolved:
             going += 1
-        elif now - wc.started_at > timedelta(seconds=self._limits.session_budget_s):
-            going = 0  # the rest goes in the next session
         elif not going and not is_held and self._lists.is_due(left):
             return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=going)
@@ -414,23 +430,3 @@ def _is_held(owner: Company, now: datetime) -> bool:
     if owner.paused or quiet_until(owner.quiet_hours, now) is not None:
         return True
     return owner.rebind_requested_at is not None and owner.bound_company_name is not None
-
-
-def _how_far(session: Session, unresolved: MessageSet, wc: WebConnectorSession) -> Recovery:
-    answered = [step for step in queue.recovery_steps(session, unresolved.id) if step.state == states.ANSWERED]
-    if any(step.kind == "lookup" and step.ticket_hash == wc.ticket_hash for step in answered):
-        return Recovery.LOOKED_UP
-    if queue.answered_in_session(session, wc.ticket_hash, "activity") is None:
-        return Recovery.NOT_CHECKED
-    if any(step.kind == "activity" and step.message for step in answered):
-        return Recovery.ASKED
-    # A QuickBooks that cannot answer an empty set is not asked for ever.
-    asked_enough = _failed_steps(session, unresolved, "ask") >= ASKS_MAX
-    is_asked = asked_enough or any(step.kind == "ask" for step in answered)
-    return Recovery.ASKED if is_asked else Recovery.NOTHING_ASKED
-
-
-def _failed_steps(session: Session, unresolved: MessageSet, kind: str) -> int:
-    """Count the questions of a kind that QuickBooks answered with nothing that decides."""
-    steps = queue.recovery_steps(session, unresolved.id)
-    return sum(step.kind == kind and step.state != states.SENT and step.answered_at is not None for step in steps)

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from mapping.lists import ListKind
 from qbwc_bridge import list_questions, list_sync
-from qbwc_bridge.answers import Answer, problem_of
+from qbwc_bridge.answers import problem_of
 from qbwc_bridge.list_entries import entry_of
 from qbwc_bridge.list_sync import ACTIVITY, DELETED, KINDS, Mode, Pass, Phase, Seen
 from qbwc_bridge.list_times import day_before
+from qbwc_bridge.matching import Answer
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.rulings import SetFate, judge_hresult
 from qbwc_bridge.session import Limits, pause_after

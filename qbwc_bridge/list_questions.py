@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mapping.lists import ListKind
-from qbwc_bridge.answers import LIST_PREFIX
 from qbwc_bridge.list_sync import ACTIVITY, DELETED, Question
+from qbwc_bridge.matching import LIST_PREFIX
 from qbxml.base import QueryRequest
 from qbxml.company import CompanyActivityQuery
 from qbxml.deleted_lists import DeletedDateRange, ListDeletedQuery, ListDelType

@@ -1,17 +1,19 @@
 """Pure: finding out what became of a set whose answer was lost (design.md 3.4; qbxml.md 1.4, 4.5).
 
 First, was the file restored from a backup? Then QuickBooks' memory of sets proves nothing. Otherwise ask, with an
-empty set that can run nothing. Look up what that left open, by number and by entity. Only what neither question finds
-is absent.
+empty set that can run nothing. Look up what that left open: by number, by what changed of the customer or vendor, and
+by what is dated alike, for the clock of a PC may be days behind. Only what no question finds is absent. What is asked
+when, `unresolved.py` decides, and `lookup_parts.py` what is looked up together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from qbwc_bridge.lookup_parts import CHANGED, NUMBER, Part, question_ids
 from qbwc_bridge.rulings import (
     UNREADABLE,
     Again,
@@ -23,12 +25,13 @@ from qbwc_bridge.rulings import (
     judge_hresult,
     transactions,
 )
+from qbwc_bridge.unresolved import PLANT_ID, TRY_ID
 from qbxml.bills import BillQuery, BillRet
-from qbxml.company import CompanyActivityQuery, CompanyActivityRet
+from qbxml.company import CompanyActivityQuery, CompanyActivityRet, HostQuery
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, build_message_set, build_request_element
 from qbxml.invoices import InvoiceQuery, InvoiceRet
 from qbxml.outcomes import Retry, Verdict
-from qbxml.queries import EntityFilter, ModifiedDateRange
+from qbxml.queries import EntityFilter, ModifiedDateRange, TxnDateRange
 
 WARNING = 500
 """Status codes from here on say that something asked for could not be found (qbxml.md 6.1)."""
@@ -113,50 +116,63 @@ def ask_document(set_id: str, version: str) -> str:
     return build_message_set((), version=version, new_message_set_id=set_id, old_message_set_id=set_id)
 
 
-def lookup_document(sent: Sequence[SentRequest], *, since: date, version: str) -> str:
-    """Build a query by RefNumber for each request, and one by modification time for each customer or vendor.
+def fence_document(set_id: str, version: str) -> str:
+    """Build the harmless query under the id of an unresolved set: its record keeps a late run from writing."""
+    return build_message_set([build_request_element(HostQuery(), PLANT_ID)], version=version, new_message_set_id=set_id)
+
+
+def trial_document(set_id: str, released: str | None, version: str) -> str:
+    """Build a harmless set that is sent as the next write will be: with a fresh id, releasing the same old one."""
+    return build_message_set(
+        [build_request_element(HostQuery(), TRY_ID)],
+        version=version,
+        new_message_set_id=set_id,
+        old_message_set_id=released,
+    )
+
+
+def lookup_document(part: Part, *, since: date, version: str) -> str:
+    """Build the questions of a part.
 
     `since` should lie a day before the set left: the clock and zone of the QuickBooks computer are not ours.
     """
-    requests: list[str] = []
-    askers = _askers(sent)
-    for request in sent:
-        query, fields = (
-            (InvoiceQuery, INVOICE_FIELDS) if request.operation == "InvoiceAdd" else (BillQuery, BILL_FIELDS)
-        )
-        by_number = query(ref_numbers=(request.facts.ref_number,), include_ret_elements=fields)
-        requests.append(build_request_element(by_number, f"{request.wire_id}.n"))
-        if askers[_entity_key(request)] is not request:
-            continue
-        by_entity = query(
-            max_returned=LOOKUP_ROWS_MAX,
-            modified_date_range=ModifiedDateRange(from_modified_date=since.isoformat()),
-            entity_filter=_entity(request),
-            include_ret_elements=fields,
-        )
-        requests.append(build_request_element(by_entity, f"{request.wire_id}.e"))
+    askers = {one: request for request in part.sent for one in question_ids((request,), request)}
+    requests = [build_request_element(_query(askers[one], one, since), one) for one in part.ids]
     return build_message_set(requests, version=version)
 
 
-def judge_lookup(sent: Sequence[SentRequest], answer: MessageSetResponse) -> list[Ruling]:
-    """Rule on each request from both queries; without both answers nothing is proven and it stays unknown."""
-    entities = {
-        key: next(
-            (
-                found
-                for r in sent
-                if _entity_key(r) == key and (found := answer.by_request_id(f"{r.wire_id}.e")) is not None
-            ),
-            None,
-        )
-        for key in _askers(sent)
-    }
+def _query(request: SentRequest, question: str, since: date) -> InvoiceQuery | BillQuery:
+    is_invoice = request.operation == "InvoiceAdd"
+    query, fields = (InvoiceQuery, INVOICE_FIELDS) if is_invoice else (BillQuery, BILL_FIELDS)
+    if question.endswith(f".{NUMBER}"):
+        return query(ref_numbers=(request.facts.ref_number,), include_ret_elements=fields)
+    by_change = question.endswith(f".{CHANGED}")
+    day = date.fromisoformat(request.facts.txn_date)
+    return query(
+        max_returned=LOOKUP_ROWS_MAX,
+        modified_date_range=ModifiedDateRange(from_modified_date=since.isoformat()) if by_change else None,
+        txn_date_range=None if by_change else TxnDateRange(from_txn_date=day, to_txn_date=day),
+        entity_filter=_entity(request),
+        include_ret_elements=fields,
+    )
+
+
+def judge_lookup(
+    part: Sequence[SentRequest], answers: Mapping[str, Response], *, dead: Collection[str] = ()
+) -> list[Ruling]:
+    """Rule on documents that were looked up together, by the answers to all questions about them.
+
+    What is found decides by itself. Absence is proven by all answers only: without one of them a document stays
+    unknown, and with a question that is `dead`, for QuickBooks cannot read it, nobody can decide.
+    """
     # Sent again in half the size: if one document kills QuickBooks, it stands alone in the end.
-    half = max(1, len(sent) // 2)
-    return [
-        _judge(request, answer.by_request_id(f"{request.wire_id}.n"), entities[_entity_key(request)], half)
-        for request in sent
-    ]
+    half = max(1, len(part) // 2)
+    return [_judge(request, answers, question_ids(part, request), dead, half) for request in part]
+
+
+def hold_absent(rulings: Sequence[Ruling]) -> list[Ruling]:
+    """Hold back what is absent but may still be written by another computer: no fence keeps it from that."""
+    return [Unknown(request_id=one.request_id) if isinstance(one, Again) else one for one in rulings]
 
 
 def judge_unreadable_lookup(rulings: Sequence[Ruling], sent: Sequence[SentRequest], message: str) -> list[Ruling]:
@@ -168,28 +184,26 @@ def judge_unreadable_lookup(rulings: Sequence[Ruling], sent: Sequence[SentReques
     return [split[ruling.request_id] if isinstance(ruling, Again) else ruling for ruling in rulings]
 
 
-def _askers(sent: Sequence[SentRequest]) -> dict[tuple[str, str], SentRequest]:
-    """Give the first request of each customer or vendor: its entity query serves them all."""
-    askers: dict[tuple[str, str], SentRequest] = {}
-    for request in sent:
-        askers.setdefault(_entity_key(request), request)
-    return askers
-
-
-def _entity_key(request: SentRequest) -> tuple[str, str]:
-    return request.operation, request.facts.entity_list_id or request.facts.entity_full_name or ""
-
-
-def _judge(request: SentRequest, by_number: Response | None, by_entity: Response | None, half: int) -> Ruling:
-    if by_number is None or by_entity is None:
-        return Unknown(request_id=request.id)
-    if by_number.is_error or by_entity.is_error:
-        return _undecidable(request, f"{by_number.message} {by_entity.message}")
-    try:
-        rows = [*transactions(by_number), *transactions(by_entity)]
-        is_cut = len(transactions(by_entity)) >= LOOKUP_ROWS_MAX
-    except UnreadableResponse as error:
-        return _undecidable(request, str(error))
+def _judge(
+    request: SentRequest, answers: Mapping[str, Response], ids: Sequence[str], dead: Collection[str], half: int
+) -> Ruling:
+    given = [answers[one] for one in ids if one in answers]
+    unreadable = next((one for one in ids if one in dead), None)
+    rows: list[InvoiceRet | BillRet] = []
+    doubts: list[str] = [answer.message for answer in given if answer.is_error]
+    for answer in given:
+        try:
+            found = transactions(answer)
+        except UnreadableResponse as error:
+            doubts.append(str(error))
+            continue
+        rows += found
+        is_by_entity = not (answer.request_id or "").endswith(f".{NUMBER}")
+        if is_by_entity and len(found) >= LOOKUP_ROWS_MAX:
+            doubts.append("Too many transactions of this customer or vendor are to be looked through")
+        # A merged or deleted customer: what was written for it is now listed under another name.
+        if is_by_entity and not answer.is_error and answer.status_code >= WARNING:
+            doubts.append(answer.message)
     ours = next((row for row in rows if _same_guid(row.external_guid, request.facts.external_guid)), None)
     if ours is not None:
         return Arrived(
@@ -199,17 +213,14 @@ def _judge(request: SentRequest, by_number: Response | None, by_entity: Response
             ref_number=ours.ref_number,
             txn_number=str(ours.txn_number) if ours.txn_number is not None else None,
         )
-    doubts = {
-        "A transaction with the same customer or vendor, total and date is there": any(
-            _looks_alike(request, row) for row in rows
-        ),
-        "Too many transactions of this customer or vendor changed lately": is_cut,
-        # A merged or deleted customer: what was written for it is now listed under another name.
-        by_entity.message: by_entity.status_code >= WARNING,
-    }
-    doubt = next((text for text, applies in doubts.items() if applies), None)
-    if doubt is not None:
-        return _undecidable(request, doubt)
+    if unreadable is None and len(given) < len(ids):
+        return Unknown(request_id=request.id)
+    if unreadable is not None:
+        doubts.append("QuickBooks cannot read the question for it")
+    if any(_looks_alike(request, row) for row in rows):
+        doubts.insert(0, "A transaction with the same customer or vendor, total and date is there")
+    if doubts:
+        return _undecidable(request, " ".join(dict.fromkeys(doubts)))
     reason = "It is not in QuickBooks; it is sent again"
     return Again(request_id=request.id, reason=reason, passing=False, batch_max=half, lost=True)
 

@@ -13,6 +13,8 @@ from qbxml.outcomes import Retry, Verdict, classify_hresult, classify_status
 
 UNREADABLE = "0x80040400"
 """QuickBooks could not parse the document and ran nothing of it (qbxml.md 6.3)."""
+UNKNOWN_VERSION = "0x80040423"
+"""QuickBooks does not know this version of qbXML."""
 MESSAGE_MAX = 1000
 """QuickBooks' own words are cut to this: they go into signals and rows."""
 TEXT_MAX = 40

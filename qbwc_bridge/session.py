@@ -23,7 +23,9 @@ class Limits:
     batch_bytes: int = 500_000
     """Characters a set; requests stay well under 1 MB (web-connector.md 2.2)."""
     session_budget_s: int = 240
-    """Long sessions freeze the Web Connector's scheduler (web-connector.md 5.1, 27)."""
+    """Long sessions freeze the Web Connector's scheduler (web-connector.md 5.1, 27). Nothing makes one longer."""
+    sets_max: int = 1000
+    """Documents a session, should the clock stand still; ten thousands of list rows need some hundreds."""
     postpone_max: int = 8
     """Sessions that a locked record may cost an export before a person must look."""
     settle_s: int = 180
@@ -32,7 +34,7 @@ class Limits:
     """A session that was silent for so long is over. A dialog in QuickBooks can hold up an answer for many minutes, so
     its late answer still counts (web-connector.md 2.2)."""
     lookups_max: int = 6
-    """Look-ups that decided nothing before a person must look."""
+    """Sessions that looked a set up and decided nothing before a person must look."""
     losses_max: int = 10
     """Sets that QuickBooks died over with the same document in them; halving the sets leaves it alone after five."""
     postpone_first: timedelta = timedelta(minutes=5)
@@ -52,50 +54,50 @@ class Waiting:
     batch_max: int
 
 
-class Recovery(StrEnum):
-    """How far the questions about an unresolved set have come."""
-
-    NOT_CHECKED = "not_checked"
-    """Whether the file was restored from a backup meanwhile is not known in this session."""
-    NOTHING_ASKED = "nothing_asked"
-    ASKED = "asked"
-    """Or asking is of no use: the file was restored, or QuickBooks cannot answer an empty set."""
-    LOOKED_UP = "looked_up"
-    """By this session; an earlier session's look-up that decided nothing is simply done again."""
-
-
 class Step(StrEnum):
     """What sendRequestXML hands out."""
 
     REFUSE = "refuse"
     CHECK_FILE = "check_file"
+    """Was the company file restored from a backup?"""
     ASK = "ask"
+    """What does QuickBooks remember of the unresolved set?"""
+    PLANT_FENCE = "plant_fence"
+    """A harmless query under the unresolved set's id: a late run of the set finds the id in use."""
+    TRY_FENCE = "try_fence"
+    """A harmless query as the next write will be sent; the ask that follows tells whether the fence outlives it."""
     LOOK_UP = "look_up"
     WRITE = "write"
     LIST = "list"
     PROBE = "probe"
 
 
-_ABOUT_UNRESOLVED = {
-    Recovery.NOT_CHECKED: Step.CHECK_FILE,
-    Recovery.NOTHING_ASKED: Step.ASK,
-    Recovery.ASKED: Step.LOOK_UP,
-    # This session's look-up was answered without deciding: asking on would turn in a circle.
-    Recovery.LOOKED_UP: Step.REFUSE,
-}
-
-
 def next_step(
-    *, is_open: bool, guard_passed: bool, unresolved: Recovery | None, waiting: int, lists_due: bool = False
+    *,
+    is_open: bool,
+    guard_passed: bool,
+    unresolved: Step | None,
+    waiting: int,
+    lists_due: bool = False,
+    is_spent: bool = False,
 ) -> Step:
-    """Decide what leaves next. Nothing new leaves while a set is unresolved, on any ticket; exports before lists."""
-    if not is_open or not guard_passed:
+    """Decide what leaves next. Nothing new leaves while a set is unresolved, on any ticket; exports before lists.
+
+    `unresolved` is what is to be asked about an unresolved set (unresolved.py); None: there is none. A session that
+    `is_spent` hands nothing out, whatever is left to do.
+    """
+    if not is_open or not guard_passed or is_spent:
         return Step.REFUSE
     if unresolved is not None:
-        return _ABOUT_UNRESOLVED[unresolved]
+        return unresolved
     if waiting:
         return Step.WRITE
     return Step.LIST if lists_due else Step.PROBE
+
+
+def is_spent(*, working: timedelta, handed_out: int, limits: Limits) -> bool:
+    """Say whether a session has used up what it may take, after so long and so many documents."""
+    return working > timedelta(seconds=limits.session_budget_s) or handed_out >= limits.sets_max
 
 
 def choose_batch(waiting: Sequence[Waiting], limits: Limits) -> list[str]:

@@ -91,6 +91,7 @@ def sets_so_far() -> Select[*tuple[Any, ...]]:
         select(MessageSet.id).where(*is_unresolved()).scalar_subquery().label("unresolved"),
         last_settled().scalar_subquery().label("settled"),
         func.coalesce(select(func.max(MessageSet.seq)).where(mine).scalar_subquery(), 0).label("newest"),
+        select(func.max(MessageSet.sent_at)).where(mine).scalar_subquery().label("newest_at"),
         questions.scalar_subquery().label("open_questions"),
         _others_since().exists().label("has_others"),
     )
@@ -147,9 +148,12 @@ def _left() -> tuple[ColumnElement[Any], ...]:
 
 @cache
 def last_settled() -> Select[str]:
-    """The id of the newest write set with a recorded outcome."""
+    """The id of the newest write set of which QuickBooks said the outcome."""
     query = select(MessageSet.id).where(
-        MessageSet.company_id == bindparam("company"), MessageSet.kind == "write", is_in(MessageSet.state, ANSWERED)
+        MessageSet.company_id == bindparam("company"),
+        MessageSet.kind == "write",
+        is_in(MessageSet.state, ANSWERED),
+        MessageSet.is_fence.is_(False),
     )
     return query.order_by(MessageSet.sent_at.desc(), MessageSet.seq.desc()).limit(1)
 
@@ -200,5 +204,6 @@ def _others_since() -> Select[str | None]:
         WebConnectorSession.started_at > bindparam("began", type_=UtcDateTime()),  # the index leaves out the history
         WebConnectorSession.last_call_at > bindparam("since", type_=UtcDateTime()),
         WebConnectorSession.ticket_hash != bindparam("ticket"),
-        WebConnectorSession.host != bindparam("host", type_=String()),
+        WebConnectorSession.host.is_not(None),
+        WebConnectorSession.host.is_distinct_from(bindparam("host", type_=String())),
     )

@@ -87,9 +87,11 @@ class Sets:
     unresolved: str | None
     """The write set whose answer is not known; there is at most one per company."""
     settled: str | None
-    """The newest write set with a recorded outcome: its record in QuickBooks may be released."""
+    """The newest write set of which QuickBooks said the outcome: its record there may be released."""
     newest: int
     """The number of the newest set that this session was handed; 0: none."""
+    newest_at: datetime | None
+    """When that one left."""
     open_questions: int
     has_others: bool
     """Other computers held the company file of late."""
@@ -229,7 +231,10 @@ def recovery_steps(session: Session, write_set_id: str) -> Sequence[MessageSet]:
 
 
 def last_settled_write_set(session: Session, company_id: str) -> str | None:
-    """Give the id of the newest write set with a recorded outcome: its record in QuickBooks may be released."""
+    """Give the id of the newest write set of which QuickBooks said the outcome: its record there may be released.
+
+    Not one that was ruled on by a look-up: a late run of it could not be kept from writing without its record.
+    """
     return session.scalar(queries.last_settled(), {"company": company_id})
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TextClause,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -269,10 +270,16 @@ class MessageSet(Base):
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
-    """write | activity | ask | lookup | probe | list"""
+    """write | activity | ask | fence | lookup | probe | list"""
     state: Mapped[str] = mapped_column(String(12))
     """sent | answered | abandoned; a write set that is `sent` is unresolved"""
     about_set_id: Mapped[str | None] = mapped_column(String(24))
+    asked: Mapped[list[Any] | None] = mapped_column(JSON)
+    """The requestIDs of a look-up and of a fence: they tell which part of a set it is about."""
+    set_status: Mapped[int | None]
+    """messageSetStatusCode of the answer; None: it has none (qbxml.md 1.4)."""
+    is_fence: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """QuickBooks never said what became of this write: its record stays there, so that a late run finds it."""
     text: Mapped[str] = mapped_column(Text)
     response: Mapped[str | None] = mapped_column(Text)
     hresult: Mapped[str | None] = mapped_column(String(40))

@@ -8,23 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qbwc_bridge.guard import Binding, OpenFile, judge_file
-from qbwc_bridge.session import Limits, Recovery, Step, Waiting, choose_batch, next_step, pause_after, progress
+from qbwc_bridge.session import Limits, Step, Waiting, choose_batch, next_step, pause_after, progress
 
+ABOUT_A_SET = (Step.CHECK_FILE, Step.ASK, Step.PLANT_FENCE, Step.TRY_FENCE, Step.LOOK_UP, Step.REFUSE)
 steps = st.fixed_dictionaries(
     {
         "is_open": st.booleans(),
         "guard_passed": st.booleans(),
-        "unresolved": st.none() | st.sampled_from(Recovery),
+        "unresolved": st.none() | st.sampled_from(ABOUT_A_SET),
         "waiting": st.integers(0, 5),
+        "is_spent": st.booleans(),
     }
 )
 
 
 @given(steps)
 def test_business_data_leaves_only_in_an_open_session_of_the_right_file(facts: dict[str, object]) -> None:
-    """Everything but a refusal needs both."""
+    """Everything but a refusal needs both, and that the session has not used up its time."""
     step = next_step(**facts)  # type: ignore[arg-type]
     if step is not Step.REFUSE:
+        assert not facts["is_spent"]
         assert facts["is_open"]
         assert facts["guard_passed"]
 

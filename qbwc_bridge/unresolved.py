@@ -1,0 +1,116 @@
+"""Pure: which question about an unresolved set comes next, and when a person must decide (design.md 3.4).
+
+Was the company file restored? What does QuickBooks remember of the set? May another computer still write it? Then a
+fence is put up first. Last comes the look-up, and only what it does not find is absent.
+
+The fence is QuickBooks' own record of the set: a run that comes late finds its id in use and writes nothing
+(qbxml.md 1.4, 9001). Whether an empty set leaves a record, and whether QuickBooks keeps more than the newest one, is
+not confirmed by any source. So a harmless query is sent under the id, then a set with another id, as the next write
+will be, and only then it is asked whether the record is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qbwc_bridge.session import Limits, Step
+
+ASKS_MAX = 2
+"""A QuickBooks that cannot answer an empty set is not asked for ever."""
+SESSIONS_PER_LOOKUP = 3
+"""So many times the look-ups that decide nothing may be the sessions that get to no look-up at all."""
+RECORD_IS_THERE = (0, 9001)
+"""What messageSetStatusCode says of an id that is in use: here is its answer, or its content was another."""
+PLANT_ID = "fence.plant"
+TRY_ID = "fence.try"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question about an unresolved set, or one about the company file in the same session."""
+
+    kind: str
+    """activity | ask | fence | lookup"""
+    session: str
+    is_mine: bool
+    """Asked in the session that is at work now."""
+    ids: tuple[str, ...] = ()
+    """The requestIDs that left; not kept of an activity and an ask."""
+    is_answered: bool = False
+    has_failed: bool = False
+    """QuickBooks could not answer it, or not so that it can be read; without either, no answer came."""
+    set_status: int | None = None
+    has_doubt: bool = False
+    """The company file was restored, so what QuickBooks remembers proves nothing."""
+
+
+def may_be_elsewhere(*, fetched_by: str | None, here: str | None, seen: Sequence[str]) -> bool:
+    """Say whether another computer than the one at work now may still be writing a set.
+
+    One computer runs one update at a time, and its QuickBooks takes one application's document after the other
+    (web-connector.md 2.4): a new session there means that the earlier run is over. Another computer proves nothing
+    about it, however long ago it was. Without a name on either side, a second Web Connector counts when any computer
+    was named of late: `seen`.
+    """
+    if fetched_by is not None and here is not None:
+        return fetched_by.casefold() != here.casefold()
+    known = (fetched_by or here or "").casefold()
+    return any(name.casefold() != known for name in seen)
+
+
+def next_question(asked: Sequence[Asked], *, is_elsewhere: bool, is_left: bool) -> Step:
+    """Decide what is asked next; `is_left` says that this session can still look something up.
+
+    `asked` is in the order of asking. REFUSE: this session can learn no more.
+    """
+    mine = [one for one in asked if one.is_mine]
+    is_starved = _gets_no_further(asked)
+    if not is_starved and not any(one.kind == "activity" and one.is_answered for one in mine):
+        return Step.CHECK_FILE
+    asks = [one for one in asked if one.kind == "ask"]
+    is_asked = any(one.is_answered for one in asks) or sum(one.has_failed for one in asks) >= ASKS_MAX
+    if not is_asked and not is_starved and not any(one.has_doubt for one in asked):
+        return Step.ASK
+    fence = _next_for_fence(mine) if is_elsewhere and not _cannot_be_fenced(asked) else None
+    return fence or (Step.LOOK_UP if is_left else Step.REFUSE)
+
+
+def is_fenced(asked: Sequence[Asked]) -> bool:
+    """Say whether this session saw that a late run of the set finds its record, also behind another set."""
+    tried = [number for number, one in enumerate(asked) if _is_try(one)]
+    after = asked[tried[-1] :] if tried else ()
+    return any(
+        one.is_mine and one.kind == "ask" and one.is_answered and one.set_status in RECORD_IS_THERE for one in after
+    )
+
+
+def is_hopeless(asked: Sequence[Asked], limits: Limits) -> bool:
+    """Say whether so many sessions decided nothing that a person must look."""
+    last: dict[str, Asked] = {one.session: one for one in asked if not one.is_mine}
+    undecided = sum(one.kind == "lookup" and one.is_answered for one in last.values())
+    return undecided >= limits.lookups_max or len(last) >= limits.lookups_max * SESSIONS_PER_LOOKUP
+
+
+def _next_for_fence(mine: Sequence[Asked]) -> Step | None:
+    if not any(map(_is_try, mine)):
+        is_there = any(one.kind == "ask" and one.set_status in RECORD_IS_THERE for one in mine)
+        is_planted = any(PLANT_ID in one.ids and one.is_answered for one in mine)
+        return Step.TRY_FENCE if is_there or is_planted else Step.PLANT_FENCE
+    number = next(number for number, one in enumerate(mine) if _is_try(one))
+    return None if any(one.kind == "ask" and one.is_answered for one in mine[number:]) else Step.ASK
+
+
+def _is_try(one: Asked) -> bool:
+    return one.is_mine and one.is_answered and TRY_ID in one.ids
+
+
+def _cannot_be_fenced(asked: Sequence[Asked]) -> bool:
+    return sum(one.kind in ("fence", "ask") and one.has_failed for one in asked) >= ASKS_MAX
+
+
+def _gets_no_further(asked: Sequence[Asked]) -> bool:
+    """Say whether two sessions used up their time with the first question: the look-up is right without it."""
+    others = [one for one in asked if not one.is_mine and one.is_answered]
+    further = {one.session for one in others if one.kind != "activity"}
+    return len({one.session for one in others} - further) >= ASKS_MAX
