@@ -55,7 +55,7 @@ def next_part(sent: Sequence[SentRequest], asked: Sequence[Asked]) -> Part | Non
         answered = _answered(lookups)
         alone = next(one for one in _own_ids(head) if one not in answered and not is_dead(one, lookups))
         return Part(sent=(head,), ids=(alone,))
-    failed = [_of(sent, one.ids) for one in lookups if one.has_failed]
+    failed = [_of(sent, one.ids) for one in lookups if one.has_failed and not _is_explained(one, sent, lookups)]
     smallest = min((part for part in failed if head in part), key=len, default=None)
     if smallest is None:
         return _whole([one for one in open_ones if not any(one in part for part in failed)])
@@ -86,6 +86,13 @@ def _whole(sent: Sequence[SentRequest]) -> Part:
     return Part(sent=tuple(sent), ids=tuple(ids))
 
 
+def _is_explained(failed: Asked, sent: Sequence[SentRequest], lookups: Sequence[Asked]) -> bool:
+    """Say whether a part failed over a document that was found to be the culprit, and is decided."""
+    open_ids = {one for request in sent for one in _own_ids(request)}
+    culprits = {one.ids[0] for one in lookups if one.has_failed and len(one.ids) == 1} - open_ids
+    return any(_prefix(one) in {_prefix(culprit) for culprit in culprits} for one in failed.ids)
+
+
 def _of(sent: Sequence[SentRequest], ids: Sequence[str]) -> list[SentRequest]:
     """Give the documents that were looked up together."""
     return [request for request in sent if _id(request, NUMBER) in ids]
@@ -93,6 +100,10 @@ def _of(sent: Sequence[SentRequest], ids: Sequence[str]) -> list[SentRequest]:
 
 def _own_ids(request: SentRequest) -> tuple[str, str, str]:
     return question_ids((request,), request)
+
+
+def _prefix(question: str) -> str:
+    return question.rpartition(".")[0]
 
 
 def _answered(lookups: Sequence[Asked]) -> set[str]:

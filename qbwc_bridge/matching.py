@@ -59,14 +59,15 @@ def exchange_of(
     try:
         parsed = answer.parsed
     except UnreadableResponse:
-        return last if recorded is None else None
-    named = next((one for one in open_ones if _is_asked_by(one, parsed)), None)
-    if named is not None or recorded is not None:
-        return named
-    ids = [response.request_id or "" for response in parsed.responses]
-    if not ids:
         return last
-    kinds = _kinds(ids)
+    named = next((one for one in open_ones if _is_asked_by(one, parsed)), None)
+    ids = [response.request_id or "" for response in parsed.responses]
+    if named is not None or (not ids and parsed.new_message_set_id is None):
+        return named or last
+    if recorded is not None:
+        is_asked_again = last is not None and record_id(last) is not None and record_id(last) == record_id(recorded)
+        return last if is_asked_again else None
+    kinds = _kinds(ids) if ids else (last.kind if last is not None else "",)
     return next((one for one in open_ones if one.kind in kinds), None)
 
 

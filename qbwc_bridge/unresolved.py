@@ -22,6 +22,8 @@ SESSIONS_PER_LOOKUP = 3
 """So many times the look-ups that decide nothing may be the sessions that get to no look-up at all."""
 RECORD_IS_THERE = (0, 9001)
 """What messageSetStatusCode says of an id that is in use: here is its answer, or its content was another."""
+QUESTIONS_MAX = 250
+"""Questions about one set in a session: more than twenty documents need of which none can be looked up."""
 PLANT_ID = "fence.plant"
 TRY_ID = "fence.try"
 
@@ -65,6 +67,8 @@ def next_question(asked: Sequence[Asked], *, is_elsewhere: bool, is_left: bool) 
     `asked` is in the order of asking. REFUSE: this session can learn no more.
     """
     mine = [one for one in asked if one.is_mine]
+    if len(mine) >= QUESTIONS_MAX:
+        return Step.REFUSE
     is_starved = _gets_no_further(asked)
     if not is_starved and not any(one.kind == "activity" and one.is_answered for one in mine):
         return Step.CHECK_FILE
