@@ -19,7 +19,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, queue, states, waits, webhooks
+from store import exports, outbox, queue, states, waits, webhooks
 from store.companies import lock_company
 from store.engine import Database
 from store.exports import Moving
@@ -74,6 +74,10 @@ def _apply(row: Export | Moving, move: _Move, now: datetime) -> None:
         row.quickbooks = move.transaction.model_dump(mode="json")
 
 
+ID_SHOWN_MAX = 200
+"""So much of a workflow id is told: anybody can start a run under any id."""
+
+
 class ExportActivities:
     """The activities over one database."""
 
@@ -96,6 +100,13 @@ class ExportActivities:
     @activity.defn(name=contracts.ACTIVITY_PREPARE)
     def prepare_export(self, inp: PrepareInput) -> Prepared:
         """Map and queue the document of this run, or adopt what an earlier run left under way."""
+        problem = inp.problem or _wrong_id(inp)
+        if problem is not None:
+            self._start_what_waits(inp)
+            return Prepared(failure=contracts.malformed_start(problem))
+        return self._prepare(inp)
+
+    def _prepare(self, inp: PrepareInput) -> Prepared:
         with self._database.transaction("prepare_export") as session, session.no_autoflush:
             # Nothing that is read here depends on what is not written yet; so each row is written once, at the end.
             owner = lock_company(session, inp.company_id)
@@ -122,6 +133,23 @@ class ExportActivities:
             if adopted is not None:
                 return adopted
             return self._queue(session, owner, row, inp, document, digest)
+
+    def _start_what_waits(self, inp: PrepareInput) -> None:
+        """Let the export of this id begin behind this run, if our API accepted it: its start met this run instead."""
+        with self._database.transaction("prepare_export") as session:
+            row = exports.by_workflow_id(session, inp.workflow_id or "")
+            if row is None or not contracts.has_not_begun(row):
+                return
+            start = contracts.export_start(
+                row.company_id, row.document, number=row.number, after_run=inp.run_id
+            ).model_dump(mode="json")
+            outbox.add_start(
+                session,
+                workflow_id=inp.workflow_id or "",
+                start=start,
+                at=self._clock(),
+                traceparent=row.traceparent,
+            )
 
     @activity.defn(name=contracts.ACTIVITY_RECORD)
     def record_state(self, inp: RecordInput) -> None:
@@ -360,6 +388,18 @@ def failure_of(issues: list[Issue]) -> Failure:
         owner=first.owner,
         next_step=" ".join(dict.fromkeys(issue.next_step for issue in issues))[:TEXT_MAX],
         issues=issues,
+    )
+
+
+def _wrong_id(inp: PrepareInput) -> str | None:
+    """Say that a run bears the id of another document: what it would do is then another export's (design.md 3.1)."""
+    if inp.workflow_id is None:
+        return None
+    own = export_workflow_id(inp.company_id, str(inp.document.get("kind")), str(inp.document.get("id")))
+    if inp.workflow_id == own:
+        return None
+    return (
+        f"Its workflow id is {inp.workflow_id[:ID_SHOWN_MAX]!r}, and the id of its document is {own[:ID_SHOWN_MAX]!r}."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from mapping.issues import Issue
+from mapping.issues import Issue, Owner
 
 TASK_QUEUE = "qbd-exports"
 WORKFLOW_TYPE = "QuickBooksExport"
@@ -36,6 +36,9 @@ REASON_MAX = 300
 
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Failure code of an export that may already be in QuickBooks: it is exported again only if a person says so."""
+MALFORMED_START = "malformed_start"
+"""Failure code of a run that was started with an input that is none, or under an id that is not its document's."""
+MESSAGE_MAX = 1000
 FAILURE_TYPE = "ExportFailed"
 """`ApplicationError.type` of every failed export; anything else that fails is a bug."""
 
@@ -99,6 +102,19 @@ class Failure(BaseModel):
     issues: list[Issue] = []
 
 
+def malformed_start(problem: str) -> Failure:
+    """Say why a run that another program started exports nothing; `problem` is a sentence."""
+    return Failure(
+        code=MALFORMED_START,
+        message=problem[:MESSAGE_MAX],
+        explanation=f"This export was started in a way that cannot be used, so nothing was sent. {problem}"[
+            :MESSAGE_MAX
+        ],
+        owner=Owner.TMS_USER,
+        next_step="Correct the program that starts it (the integration guide shows how) and start it again.",
+    )
+
+
 class Transaction(BaseModel):
     """What QuickBooks answered: the proof that the transaction is there. Or a person's word for it."""
 
@@ -147,6 +163,15 @@ class PrepareInput(BaseModel):
     confirmed_absent: bool = False
     is_accepted: bool = False
     run_id: str
+    workflow_id: str | None = None
+    """The id under which this run was started; None from runs that began before it was told."""
+    problem: str | None = None
+    """The sentence that says why the input of the run is none; company and document are empty then."""
+
+    @classmethod
+    def of_no_document(cls, problem: str, *, run_id: str, workflow_id: str) -> PrepareInput:
+        """Give what a run hands over that was started with something else than an `ExportInput`."""
+        return cls(company_id="", document={}, run_id=run_id, workflow_id=workflow_id, problem=problem)
 
 
 class Prepared(BaseModel):

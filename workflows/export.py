@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -43,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
         Sent,
         Transaction,
     )
+    from workflows.raw_input import read_input
     from workflows.search_attributes import ERROR_CODE, EXPORT_OWNER, EXPORT_STATE
 
 STEP_TIMEOUT = timedelta(seconds=30)
@@ -63,8 +64,8 @@ class QuickBooksExport:
     """One run of one export."""
 
     @workflow.init
-    def __init__(self, inp: ExportInput) -> None:
-        self._input = inp
+    def __init__(self, *values: Any) -> None:
+        self._started_with = read_input(values, ExportInput)
         self._view = ExportView(state=ExportState.MAPPED, detail="Checking the document against the mapping")
         self._inbox: list[Sent | Outcome] = []
         self._seen: list[str] = []
@@ -72,13 +73,12 @@ class QuickBooksExport:
         self._is_cancel_kept = False
 
     @workflow.run
-    async def run(self, inp: ExportInput) -> Transaction:
-        """Export the document; gives the transaction, or fails with type `ExportFailed`."""
-        prepared = await self._step(
-            ACTIVITY_PREPARE,
-            PrepareInput(**inp.model_dump(), run_id=workflow.info().run_id),
-            Prepared,
-        )
+    async def run(self, *values: Any) -> Transaction:
+        """Export the document of an `ExportInput`; gives the transaction, or fails with type `ExportFailed`.
+
+        Any Temporal client may start it, so it takes whatever comes: what is no `ExportInput` fails as well.
+        """
+        prepared = await self._step(ACTIVITY_PREPARE, self._to_prepare(), Prepared)
         if prepared.transaction is not None:
             return self._arrived(prepared.transaction)
         if prepared.failure is not None:
@@ -112,14 +112,22 @@ class QuickBooksExport:
                 self._cancel_wanted = self._cancel_wanted or self._is_cancel_kept
 
     @workflow.signal(name=SIGNAL_SENT)
-    def on_sent(self, event: Sent) -> None:
-        """Hear that the request left with a message set."""
-        self._hear(f"sent:{event.request_id}:{event.message_set_id}", event)
+    def on_sent(self, *values: Any) -> None:
+        """Hear that the request left with a message set, as `Sent`; anything else is passed over."""
+        event = read_input(values, Sent)
+        if isinstance(event, str):
+            workflow.logger.warning("a signal that is none was passed over", extra={"problem": event})
+        else:
+            self._hear(f"sent:{event.request_id}:{event.message_set_id}", event)
 
     @workflow.signal(name=SIGNAL_OUTCOME)
-    def on_outcome(self, event: Outcome) -> None:
-        """Hear what became of the request."""
-        self._hear(f"outcome:{event.request_id}:{event.key}", event)
+    def on_outcome(self, *values: Any) -> None:
+        """Hear what became of the request, as `Outcome`; anything else is passed over."""
+        event = read_input(values, Outcome)
+        if isinstance(event, str):
+            workflow.logger.warning("a signal that is none was passed over", extra={"problem": event})
+        else:
+            self._hear(f"outcome:{event.request_id}:{event.key}", event)
 
     @workflow.query(name=QUERY_VIEW)
     def view(self) -> ExportView:
@@ -130,6 +138,13 @@ class QuickBooksExport:
         if key not in self._seen:
             self._seen.append(key)
             self._inbox.append(event)
+
+    def _to_prepare(self) -> PrepareInput:
+        run = {"run_id": workflow.info().run_id, "workflow_id": workflow.info().workflow_id}
+        if isinstance(self._started_with, str):
+            return PrepareInput.of_no_document(self._started_with, **run)
+        self._input = self._started_with
+        return PrepareInput(**self._input.model_dump(), **run)
 
     async def _next_event(self) -> Sent | Outcome | None:
         """Wait for the next signal about this run's request; None when somebody wants the export back."""

@@ -8,9 +8,11 @@ run that was started by a late one reads that all is done and ends. One run a sy
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 # Names and not modules: `from workflows import contracts` goes round the sandbox's importer, which would then run that
 # module anew for every workflow.
@@ -24,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         SyncMoved,
         SyncView,
     )
+    from workflows.raw_input import MALFORMED_INPUT, read_input
 
 STEP_TIMEOUT = timedelta(seconds=30)
 STEP_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
@@ -36,14 +39,20 @@ class QuickBooksListSync:
     """One run of one sync."""
 
     @workflow.init
-    def __init__(self, inp: SyncInput) -> None:
+    def __init__(self, *values: Any) -> None:
+        self._started_with = read_input(values, SyncInput)
         self._view = SyncView(state="requested")
         self._has_news = False
         self._seen: list[str] = []
 
     @workflow.run
-    async def run(self, inp: SyncInput) -> SyncView:
-        """Follow the sync to its end. A failed one is tried again by a later session, as a run of its own."""
+    async def run(self, *values: Any) -> SyncView:
+        """Follow the sync of a `SyncInput` to its end. A failed one is tried again by a later session."""
+        inp = self._started_with
+        if isinstance(inp, str):
+            raise ApplicationError(
+                inp, type=MALFORMED_INPUT, non_retryable=True, category=ApplicationErrorCategory.BENIGN
+            )
         while True:
             self._has_news = False
             self._view = await workflow.execute_local_activity(
@@ -61,8 +70,12 @@ class QuickBooksListSync:
             await workflow.wait_condition(lambda: self._has_news)
 
     @workflow.signal(name=SIGNAL_SYNC_MOVED)
-    def on_moved(self, event: SyncMoved) -> None:
-        """Hear that the sync began or ended."""
+    def on_moved(self, *values: Any) -> None:
+        """Hear that the sync began or ended, as `SyncMoved`; anything else is passed over."""
+        event = read_input(values, SyncMoved)
+        if isinstance(event, str):
+            workflow.logger.warning("a signal that is none was passed over", extra={"problem": event})
+            return
         key = f"{event.run}:{event.state}"
         if key not in self._seen:
             self._seen.append(key)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory
 
 # Names and not modules: `from workflows import contracts` goes round the sandbox's importer, which would then run that
 # module anew for every workflow.
 with workflow.unsafe.imports_passed_through():
+    from workflows.raw_input import MALFORMED_INPUT, read_input
     from workflows.webhook_contracts import (
         ACTIVITY_DELIVER,
         ACTIVITY_GIVE_UP,
@@ -30,8 +32,16 @@ class WebhookDelivery:
     """One run of one delivery; a redelivery is another run."""
 
     @workflow.run
-    async def run(self, inp: DeliveryInput) -> DeliveryResult:
-        """Deliver, or note that nobody took it. Never fails: the delivery log tells how it ended."""
+    async def run(self, *values: Any) -> DeliveryResult:
+        """Deliver what a `DeliveryInput` names, or note that nobody took it: the delivery log tells how it ended.
+
+        Fails only when the input is none.
+        """
+        inp = read_input(values, DeliveryInput)
+        if isinstance(inp, str):
+            raise ApplicationError(
+                inp, type=MALFORMED_INPUT, non_retryable=True, category=ApplicationErrorCategory.BENIGN
+            )
         try:
             await workflow.execute_activity(
                 ACTIVITY_DELIVER,
