@@ -29,6 +29,8 @@ POLLER_MAX = timedelta(minutes=5)
 CLOCK_MAX = timedelta(seconds=5)
 QUEUES = ((contracts.TASK_QUEUE, "exports"), (webhook_contracts.TASK_QUEUE, "webhooks"))
 CALL_TIMEOUT = timedelta(seconds=5)
+STUCK = "ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL"
+STUCK_SHOWN = 5
 WRONG = "  <-- "
 
 
@@ -94,8 +96,11 @@ async def _temporal_lines(settings: Settings, environ: Mapping[str, str]) -> lis
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         return [f"Temporal           does not answer ({reason}){WRONG}start it, or set TEMPORAL_ADDRESS"]
     try:
-        return [await _server(client, environ), await _attributes(client)] + [
-            await _workers(client, queue, name) for queue, name in QUEUES
+        return [
+            await _server(client, environ),
+            await _attributes(client),
+            *[await _workers(client, queue, name) for queue, name in QUEUES],
+            await _stuck(client),
         ]
     except RPCError as error:
         text = f"namespace {client.namespace}: {error.message[:120]}"
@@ -118,6 +123,16 @@ async def _attributes(client: Client) -> str:
         return f"Search attributes  all {len(search_attributes.ALL)} are there"
     names = " ".join(f"--name {name} --type Keyword" for name in missing)
     return f"Search attributes  {', '.join(missing)} missing{WRONG}temporal operator search-attribute create {names}"
+
+
+async def _stuck(client: Client) -> str:
+    """Name workflows whose task fails again and again: Temporal marks them after some minutes (temporal.md 9)."""
+    answer = await client.count_workflows(STUCK, rpc_timeout=CALL_TIMEOUT)
+    if not answer.count:
+        return "Workflows          none whose task fails again and again"
+    found = [one.id async for one in client.list_workflows(STUCK, limit=STUCK_SHOWN, rpc_timeout=CALL_TIMEOUT)]
+    more = ", ..." if answer.count > len(found) else ""
+    return f"Workflows          {answer.count} stuck: {', '.join(found)}{more}{WRONG}read why in Temporal's history"
 
 
 async def _workers(client: Client, queue: str, name: str) -> str:

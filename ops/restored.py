@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -22,6 +23,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from ops.database import open_database
 from ops.exits import settle
 from ops.fresh import new_id, now
+from ops.payload_codec import PayloadLockedError
 from ops.problems import ProblemError
 from ops.settings import Settings
 from ops.wiring import connect_temporal
@@ -32,9 +34,14 @@ from store.engine import Database
 from store.tables import Export, MessageSet, OutboxSignal, Request, WebConnectorSession
 from workflows import contracts
 from workflows.contracts import ExportInput, ExportState, Failure, Outcome, Transaction
+from workflows.raw_input import read_input
+
+log = structlog.get_logger(__name__)
 
 SET_SIZE = 20
 """Requests that are looked up together; each asks QuickBooks two questions."""
+SHOWN_MAX = 10
+"""Workflow ids that one line names."""
 MARGIN = timedelta(hours=1)
 """The clocks of the backup and of Temporal are not one."""
 START_TOO_LATE = "start_too_late"
@@ -50,6 +57,13 @@ class Known:
     inp: ExportInput
     transaction: Transaction | None = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A run whose input or result is not one of ours: somebody else started it, or it was encrypted with a lost key."""
+
+    workflow_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +108,11 @@ async def restored(
     A second call finds nothing new to write down, and looks up again what still waits.
     """
     counts: dict[str, int] = {}
+    unreadable: list[str] = []
     async for known in _newest_runs(client, backup_at - MARGIN):
+        if isinstance(known, Unreadable):
+            unreadable.append(known.workflow_id)
+            continue
         with database.transaction() as session:
             found = _write_down(session, known, at=clock())
         if found == "unknown":
@@ -112,6 +130,11 @@ async def restored(
         "then run this again",
     }
     lines = [f"{counts[name]} exports {text}" for name, text in words.items() if name in counts]
+    if unreadable:
+        lines.append(
+            f"{len(unreadable)} runs have an input or a result that cannot be read and were passed over; look at them "
+            f"in Temporal: {', '.join(unreadable[:SHOWN_MAX])}{', ...' if len(unreadable) > SHOWN_MAX else ''}"
+        )
     return [*lines, f"{held} waiting requests are looked up in QuickBooks before they are sent"]
 
 
@@ -169,7 +192,7 @@ def deliver_again(database: Database, *, since: datetime) -> list[str]:
     return [f"{count} starts and signals are delivered again"]
 
 
-async def _newest_runs(client: Client, since: datetime) -> AsyncIterator[Known]:
+async def _newest_runs(client: Client, since: datetime) -> AsyncIterator[Known | Unreadable]:
     at = since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     wanted = f"WorkflowType = '{contracts.WORKFLOW_TYPE}' AND "
     wanted += f"(ExecutionStatus = 'Running' OR StartTime >= '{at}' OR CloseTime >= '{at}')"
@@ -179,24 +202,36 @@ async def _newest_runs(client: Client, since: datetime) -> AsyncIterator[Known]:
         if other is None or execution.start_time > other.start_time:
             newest[execution.id] = execution
     for execution in newest.values():
-        yield await _known(client, execution)
+        yield await _known(client, execution) or Unreadable(execution.id)
 
 
-async def _known(client: Client, execution: WorkflowExecution) -> Known:
+async def _known(client: Client, execution: WorkflowExecution) -> Known | None:
+    """Read a run; None when its input or result cannot be read. Raises RPCError when Temporal is away."""
     handle = client.get_workflow_handle(execution.id, run_id=execution.run_id, result_type=Transaction)
     first = await anext(handle.fetch_history_events(page_size=1))
     payloads = first.workflow_execution_started_event_attributes.input.payloads
-    [inp] = await client.data_converter.decode(payloads, [ExportInput])
     transaction = failure = None
-    if execution.status == WorkflowExecutionStatus.COMPLETED:
-        transaction = await handle.result()
-    elif execution.status == WorkflowExecutionStatus.FAILED:
-        try:
-            await handle.result()
-        except WorkflowFailureError as error:
-            if isinstance(error.cause, ApplicationError) and error.cause.type == contracts.FAILURE_TYPE:
-                failure = Failure.model_validate(error.cause.details[0])
+    try:
+        inp = read_input(await client.data_converter.decode(payloads), ExportInput)
+        if isinstance(inp, str):
+            return None
+        if execution.status == WorkflowExecutionStatus.COMPLETED:
+            transaction = await handle.result()
+        elif execution.status == WorkflowExecutionStatus.FAILED:
+            failure = await _failure_of(handle)
+    except (PayloadLockedError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        log.warning("a run cannot be read", workflow=execution.id, error=type(error).__name__)
+        return None
     return Known(execution=execution, inp=inp, transaction=transaction, failure=failure)
+
+
+async def _failure_of(handle: WorkflowHandle[Any, Transaction]) -> Failure | None:
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        if isinstance(error.cause, ApplicationError) and error.cause.type == contracts.FAILURE_TYPE:
+            return Failure.model_validate(error.cause.details[0])
+    return None
 
 
 def _write_down(session: Session, known: Known, *, at: datetime) -> str:

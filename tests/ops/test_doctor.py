@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from ops import export_list
 from ops.doctor import describe_company
-from ops.installation import describe_installation
+from ops.installation import STUCK, describe_installation
 from ops.problems import ProblemError
 from ops.settings import Settings, load_settings
 from store import exports, list_syncs, outbox, states, webhooks
@@ -20,6 +22,7 @@ from store.engine import Database
 from store.tables import Company, MessageSet, Request, WebConnectorSession
 from store.webhook_tables import Webhook
 from tests.support import stores
+from workflows.export import QuickBooksExport
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 """A Wednesday."""
@@ -130,11 +133,34 @@ async def test_the_installation_is_explained(
     assert re.search(r"Relay .*2 signals not delivered.*is a bridge running\?", text)
     assert re.search(r"Temporal .*answers, server \d", text)
     assert "Search attributes  all 5 are there" in text
+    assert "Workflows          none whose task fails again and again" in text
     assert "start one: ./qbd worker" in text
     away = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
     lines, is_well = await asyncio.to_thread(describe_installation, settings, away)
     assert not is_well
     assert "Temporal           does not answer" in lines[-1]
+
+
+@pytest.mark.long
+async def test_a_workflow_whose_task_fails_again_and_again_is_named(
+    settings: Settings, database: Database, temporal: WorkflowEnvironment
+) -> None:
+    """Temporal says so itself, a minute after it began; nothing of ours fails so, but somebody's program may."""
+    import asyncio
+
+    config = temporal.client.service_client.config
+    environ = {"TEMPORAL_ADDRESS": config.target_host, "TEMPORAL_NAMESPACE": temporal.client.namespace}
+    queue = f"stuck-{uuid.uuid4().hex}"
+    async with Worker(temporal.client, task_queue=queue, workflows=[QuickBooksExport]):
+        stuck = await temporal.client.start_workflow("Nobody", id=f"nobody-{queue}", task_queue=queue)
+        async with asyncio.timeout(110):
+            while not (await temporal.client.count_workflows(STUCK)).count:
+                await asyncio.sleep(1)
+        lines, is_well = await asyncio.to_thread(describe_installation, settings, environ)
+        await stuck.terminate()
+    [line] = [line for line in lines if line.startswith("Workflows")]
+    assert not is_well
+    assert f"1 stuck: nobody-{queue}" in line
 
 
 def test_exports_are_found_by_company_state_owner_code_and_time(settings: Settings, database: Database) -> None:

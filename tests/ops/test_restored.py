@@ -245,6 +245,25 @@ async def test_database_older_than_temporal_heals(site: Site) -> None:
     await site.rest()
 
 
+async def test_a_run_that_cannot_be_read_is_named_and_passed_over(site: Site) -> None:
+    """Somebody started exports with what is no input: the rest is written down all the same."""
+    backup_at = now()
+    await site.run()
+    await site.connect()
+    for number, garbage in enumerate(([], [None], ["text"], [{"company": "acme"}], [1, 2])):
+        with pytest.raises(WorkflowFailureError):
+            await site.client.execute_workflow(
+                contracts.WORKFLOW_TYPE,
+                args=garbage,
+                id=f"export/acme/invoice/bad_{number}",
+                task_queue=contracts.TASK_QUEUE,
+            )
+    await site.rest()
+    lines = await restored(site.database, site.client, backup_at=backup_at)
+    assert [line for line in lines if line.startswith("5 runs have an input or a result that cannot be read")]
+    assert "export/acme/invoice/bad_4" in " ".join(lines)
+
+
 async def test_without_it_an_invoice_would_be_doubled(site: Site) -> None:
     """Why the guide says to run `restored` first: the queue of the backup is simply sent again."""
     await forget(site)
