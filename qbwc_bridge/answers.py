@@ -144,7 +144,7 @@ class Answers:
 
     def _standing(self, session: Session, wc: WebConnectorSession, exchange: MessageSet) -> Standing:
         write_changes(session)  # the answer that is being recorded belongs to it
-        return standing(session, wc, _about(session, exchange), now=self._clock())
+        return standing(session, wc, _about(session, exchange), now=self._clock(), limits=self._limits)
 
     def _split_lookup(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> None:
         """Note that a look-up failed as a whole: its parts are asked for, and a culprit that was alone is ruled on."""
@@ -178,11 +178,18 @@ class Answers:
         self._apply(session, owner, wc, write_set, requests, rulings)
 
     def give_up(
-        self, session: Session, owner: Company, wc: WebConnectorSession, write_set: MessageSet, *, why: str
+        self,
+        session: Session,
+        owner: Company,
+        wc: WebConnectorSession,
+        write_set: MessageSet,
+        *,
+        why: str,
+        verdict: Verdict = recovery.MAY_BE_THERE,
     ) -> None:
         """End what no look-up can decide as "may already be in QuickBooks"."""
         sent = queue.requests_of_set(session, write_set.id)
-        rulings = [Rejected(request_id=r.id, verdict=recovery.MAY_BE_THERE, message=why) for r in sent]
+        rulings = [Rejected(request_id=r.id, verdict=verdict, message=why) for r in sent]
         write_set.is_fence = True
         self._apply(session, owner, wc, write_set, sent, rulings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,7 @@ from qbwc_bridge.meeting import TWIN_WINDOW
 from qbwc_bridge.rulings import UNKNOWN_VERSION, Facts, SentRequest
 from qbwc_bridge.session import Limits, Step
 from qbwc_bridge.unresolved import PLANT_ID, TRY_ID, Asked
-from qbxml.outcomes import normalise_hresult
+from qbxml.outcomes import Verdict, normalise_hresult
 from store import queue, states
 from store.tables import MessageSet, Request, WebConnectorSession
 
@@ -30,17 +30,22 @@ class Standing:
     sent: Sequence[SentRequest]
     """Those of its requests that are not decided."""
     asked: Sequence[Asked]
+    counted: Sequence[Asked]
+    """Those of them that could have decided it: none while another computer might finish by itself."""
     fetched_by: str | None
     """The computer that fetched it."""
     is_elsewhere: bool
     """That may be another computer, and it may still be at work on the set."""
+    is_waiting: bool
+    """It had not long enough to finish by itself."""
     part: Part | None
     """What this session looks up next."""
 
     @property
     def step(self) -> Step:
         """What is asked next."""
-        return unresolved.next_question(self.asked, is_elsewhere=self.is_elsewhere, is_left=self.part is not None)
+        needs_fence = self.is_elsewhere and not self.is_waiting
+        return unresolved.next_question(self.asked, needs_fence=needs_fence, is_left=self.part is not None)
 
     @property
     def is_held(self) -> bool:
@@ -54,14 +59,21 @@ class Standing:
 
     def is_hopeless(self, limits: Limits) -> bool:
         """Say whether a person must look."""
-        return unresolved.is_hopeless(self.asked, limits)
+        if self.is_waiting:
+            return False
+        return unresolved.is_hopeless(self.counted, limits, is_at_end=self.step is Step.REFUSE)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a person is told of documents that cannot be decided."""
+        return recovery.may_come_from(self._computer) if self.is_held else recovery.MAY_BE_THERE
 
     @property
     def why_undecided(self) -> str:
-        """Say why it cannot be decided, and what helps."""
+        """Say why they cannot be decided."""
         if not self.is_held:
             return "Looking for it in QuickBooks failed again and again"
-        return f"{self._computer.capitalize()} fetched it and never reported back. It may still be writing it"
+        return f"It was fetched by {self._computer}, which never said what became of it"
 
     @property
     def what_helps(self) -> str:
@@ -69,34 +81,41 @@ class Standing:
         if not self.is_held:
             return NOT_LOOKED_UP
         return (
-            f"{self._computer.capitalize()} fetched documents and may still be writing them to QuickBooks. "
-            "Run the update there, or restart QuickBooks there if it hangs."
+            f"Documents were fetched by {self._computer}, which may still be writing them to QuickBooks. "
+            "Run the update there. If QuickBooks hangs there, restart it first."
         )
 
     @property
     def _computer(self) -> str:
-        return f"computer {self.fetched_by}" if self.fetched_by else "another computer"
+        return f"the computer {self.fetched_by}" if self.fetched_by else "another computer"
 
 
-def standing(session: Session, wc: WebConnectorSession, write_set: MessageSet, *, now: datetime) -> Standing:
+def standing(
+    session: Session, wc: WebConnectorSession, write_set: MessageSet, *, now: datetime, limits: Limits
+) -> Standing:
     """Read what is known of an unresolved set."""
     sent = [sent_request(request) for request in queue.requests_of_set(session, write_set.id)]
     rows = list(queue.recovery_steps(session, write_set.id))
     other = queue.answered_in_session(session, wc.ticket_hash, "activity")
     if other is not None and other not in rows:
         rows.insert(0, other)
-    asked = [_asked(row, wc, about=write_set.id) for row in rows]
     fetched = session.get(WebConnectorSession, write_set.ticket_hash)
     fetched_by = fetched.host if fetched is not None else None
     seen = [host for host, _ in queue.hosts_since(session, wc, now - TWIN_WINDOW)]
+    is_elsewhere = write_set.ticket_hash != wc.ticket_hash and unresolved.may_be_elsewhere(
+        fetched_by=fetched_by, here=wc.host, seen=seen
+    )
+    asked = [_asked(row, wc, about=write_set.id) for row in rows]
+    settled_at = write_set.sent_at + timedelta(seconds=limits.elsewhere_s if is_elsewhere else 0)
     return Standing(
         set_id=write_set.id,
         sent_at=write_set.sent_at,
         sent=sent,
         asked=asked,
+        counted=[one for one, row in zip(asked, rows, strict=True) if row.sent_at >= settled_at],
         fetched_by=fetched_by,
-        is_elsewhere=write_set.ticket_hash != wc.ticket_hash
-        and unresolved.may_be_elsewhere(fetched_by=fetched_by, here=wc.host, seen=seen),
+        is_elsewhere=is_elsewhere,
+        is_waiting=now < settled_at,
         part=next_part(sent, asked),
     )
 

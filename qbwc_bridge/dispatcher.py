@@ -245,7 +245,8 @@ class Dispatcher:
         if is_first and sets.has_others and wc.guard_passed:
             look_for_twins(session, owner, wc, now)
         stand = self._standing(session, wc, sets, now)
-        if stand is not None and stand.is_hopeless(self._limits):
+        is_at_work = wc.state == "open" and wc.guard_passed
+        if stand is not None and is_at_work and stand.is_hopeless(self._limits):
             self._give_up(session, owner, wc, stand)
             (sets, waiting), stand = self._next_set(session, wc, now, is_held=is_held), None
         step = machine.next_step(
@@ -289,11 +290,11 @@ class Dispatcher:
         self, session: Session, wc: WebConnectorSession, sets: queue.Sets, now: datetime
     ) -> asking.Standing | None:
         write_set = session.get(MessageSet, sets.unresolved) if sets.unresolved else None
-        return asking.standing(session, wc, write_set, now=now) if write_set is not None else None
+        return asking.standing(session, wc, write_set, now=now, limits=self._limits) if write_set is not None else None
 
     def _give_up(self, session: Session, owner: Company, wc: WebConnectorSession, stand: asking.Standing) -> None:
         write_set = session.get_one(MessageSet, stand.set_id)
-        self._answers.give_up(session, owner, wc, write_set, why=stand.why_undecided)
+        self._answers.give_up(session, owner, wc, write_set, why=stand.why_undecided, verdict=stand.verdict)
         write_changes(session)
 
     def _why_refused(self, wc: WebConnectorSession, sets: queue.Sets, stand: asking.Standing | None) -> str:

@@ -8,6 +8,7 @@ when, `unresolved.py` decides, and `lookup_parts.py` what is looked up together.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -50,6 +51,18 @@ MAY_BE_THERE = Verdict(
     next_step="Look for it in QuickBooks by its number. If it is there, leave it; if not, export it again.",
     retry=Retry.UNKNOWN_OUTCOME,
 )
+
+
+def may_come_from(computer: str) -> Verdict:
+    """Give the verdict on a document that `computer` fetched and may still write: no fence keeps it from that."""
+    return dataclasses.replace(
+        MAY_BE_THERE,
+        cause="Another computer fetched it and never said what became of it.",
+        explanation=f"It may already be in QuickBooks, or {computer} may still be writing it.",
+        next_step=f"Restart QuickBooks on {computer}, so that nothing more comes from there. Then look for it in "
+        "QuickBooks by its number. If it is there, leave it; if not, export it again.",
+    )
+
 
 LOST_TOO_OFTEN = Verdict(
     code="lost_too_often",

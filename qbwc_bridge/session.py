@@ -30,6 +30,9 @@ class Limits:
     """Sessions that a locked record may cost an export before a person must look."""
     settle_s: int = 180
     """So long after a set was fetched another session is told to come back: QuickBooks may be writing it."""
+    elsewhere_s: int = 1800
+    """So long nothing is done about a set that another computer fetched but to look for it. It may be in the middle of
+    it, and no fence stops what has begun."""
     abandon_s: int = 3600
     """A session that was silent for so long is over. A dialog in QuickBooks can hold up an answer for many minutes, so
     its late answer still counts (web-connector.md 2.2)."""

@@ -61,10 +61,11 @@ def may_be_elsewhere(*, fetched_by: str | None, here: str | None, seen: Sequence
     return any(name.casefold() != known for name in seen)
 
 
-def next_question(asked: Sequence[Asked], *, is_elsewhere: bool, is_left: bool) -> Step:
+def next_question(asked: Sequence[Asked], *, needs_fence: bool, is_left: bool) -> Step:
     """Decide what is asked next; `is_left` says that this session can still look something up.
 
-    `asked` is in the order of asking. REFUSE: this session can learn no more.
+    `asked` is in the order of asking. A set `needs_fence` before it is looked up when another computer may still write
+    it, and has had long enough to do so by itself. REFUSE: this session can learn no more.
     """
     mine = [one for one in asked if one.is_mine]
     if len(mine) >= QUESTIONS_MAX:
@@ -76,7 +77,7 @@ def next_question(asked: Sequence[Asked], *, is_elsewhere: bool, is_left: bool) 
     is_asked = any(one.is_answered for one in asks) or sum(one.has_failed for one in asks) >= ASKS_MAX
     if not is_asked and not is_starved and not any(one.has_doubt for one in asked):
         return Step.ASK
-    fence = _next_for_fence(mine) if is_elsewhere and not _cannot_be_fenced(asked) else None
+    fence = _next_for_fence(mine) if needs_fence and not _cannot_be_fenced(asked) else None
     return fence or (Step.LOOK_UP if is_left else Step.REFUSE)
 
 
@@ -89,11 +90,15 @@ def is_fenced(asked: Sequence[Asked]) -> bool:
     )
 
 
-def is_hopeless(asked: Sequence[Asked], limits: Limits) -> bool:
-    """Say whether so many sessions decided nothing that a person must look."""
-    last: dict[str, Asked] = {one.session: one for one in asked if not one.is_mine}
+def is_hopeless(asked: Sequence[Asked], limits: Limits, *, is_at_end: bool) -> bool:
+    """Say whether so many sessions decided nothing that a person must look.
+
+    A session looks itself before it gives up (`is_at_end`), unless far too many never got so far.
+    """
+    last: dict[str, Asked] = {one.session: one for one in asked}
     undecided = sum(one.kind == "lookup" and one.is_answered for one in last.values())
-    return undecided >= limits.lookups_max or len(last) >= limits.lookups_max * SESSIONS_PER_LOOKUP
+    is_over = len({one.session for one in asked if not one.is_mine}) >= limits.lookups_max * SESSIONS_PER_LOOKUP
+    return is_over or (is_at_end and undecided >= limits.lookups_max)
 
 
 def _next_for_fence(mine: Sequence[Asked]) -> Step | None:

@@ -240,5 +240,7 @@ class Switches:
     standard_time_offset_all_year: bool = True
     keep_only_latest_record: bool = False
     records_survive_restore: bool = False
+    empty_ask_leaves_record: bool = False
+    """A status check for an id that QuickBooks does not know leaves an empty record under it."""
     items_by_type: bool = True
     """ItemQuery gives one type after the other instead of all by name (qbxml.md 4.2: do not rely on its order)."""

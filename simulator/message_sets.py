@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LONGEST_ID = 23
 CLEAR_ALL = "ClearAllMessageSets"
+_NOTHING = '<?xml version="1.0" ?>\n<QBXML><QBXMLMsgsRs newMessageSetID="{}" messageSetStatusCode="0"/></QBXML>'
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ def judge(company: "CompanyFile", app_name: str, document: MessageSet) -> Verdic
             return Verdict(False, 9001)
         return Verdict(False, 0, known.response)
     if new is not None and not document.requests:
+        if company.switches.empty_ask_leaves_record:
+            remember(company, app_name, document, _NOTHING.format(new))
         return Verdict(False, 9002)
     status = 0
     if old == CLEAR_ALL:

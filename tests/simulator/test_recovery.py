@@ -70,6 +70,24 @@ def test_only_the_latest_record_when_switched_so(desk, invoice):
     assert status(desk.send("", attributes=recovery("SET1", "SET1"))) == "9002"
 
 
+def test_an_empty_set_leaves_a_record_when_switched_so(desk, invoice):
+    desk.company.switches.empty_ask_leaves_record = True
+    assert status(desk.send("", attributes=recovery("SET1", "SET1"))) == "9002"
+    again = desk.send("", attributes=recovery("SET1", "SET1"))
+    assert (status(again), len(again)) == ("0", 0)
+    assert status(desk.send(invoice(), attributes=recovery("SET1"))) == "9001"
+    assert not desk.company.ledger
+
+
+@pytest.mark.parametrize("leaves_record", [False, True])
+def test_a_query_under_an_id_keeps_a_later_write_under_it_from_running(desk, invoice, leaves_record):
+    desk.company.switches.empty_ask_leaves_record = leaves_record
+    desk.send("", attributes=recovery("SET1", "SET1"))
+    desk.send('<HostQueryRq requestID="r1"/>', attributes=recovery("SET1"))
+    assert status(desk.send(invoice(), attributes=recovery("SET1"))) == "9001"
+    assert not desk.company.ledger
+
+
 def crash(desk, body, attributes=""):
     with pytest.raises(QuickBooksCrash) as caught:
         desk.send(body, attributes=attributes)
