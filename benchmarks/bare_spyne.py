@@ -1,4 +1,4 @@
-"""A bare spyne service under granian with the calls of an idle poll, in memory: what our bridge is compared with."""
+"""A bare spyne service under our server with the calls of an idle poll, in memory: what our bridge is compared with."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 from qbwc_bridge import spyne_compat
 from qbwc_bridge.server import serve
 from qbwc_bridge.wsgi import silence_spyne
-
-TARGET = "benchmarks.bare_spyne:app"
 
 
 def app() -> Any:
@@ -38,4 +36,4 @@ def app() -> Any:
 
 
 if __name__ == "__main__":
-    raise SystemExit(serve(TARGET, "127.0.0.1", int(sys.argv[1])))
+    raise SystemExit(serve(app(), "127.0.0.1", int(sys.argv[1])))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,22 +19,30 @@ from ops.problems import ProblemError
 from ops.settings import Settings, env_name
 
 if TYPE_CHECKING:
-    from ops.wiring import Surroundings
-
-BRIDGE_FACTORY = "ops.wiring:bridge_wsgi"
+    from ops.wiring import Bridge, Surroundings
 
 
-def run_bridge(settings: Settings, *, factory: str = BRIDGE_FACTORY) -> int:
-    """Serve the Web Connector until a signal comes; `factory` builds it in the serving process."""
-    from ops.observing import process_tracing, require_metrics_port  # noqa: PLC0415
+def run_bridge(settings: Settings, build: Callable[[Settings], Bridge] | None = None) -> int:
+    """Serve the Web Connector until a signal comes; `build` makes another bridge than production's."""
+    from ops import wiring  # noqa: PLC0415
+    from ops.observing import require_metrics_port  # noqa: PLC0415
+    from qbwc_bridge.client_address import client_address  # noqa: PLC0415
     from qbwc_bridge.server import serve  # noqa: PLC0415
 
     configure_logging(settings.log_level)
-    open_database(settings).close()  # tell in this process what the serving one could only log
-    process_tracing("qbd-bridge").stop()
     require_free(settings.soap_port, env_name("soap_port"))
     require_metrics_port(settings, "bridge_metrics_port")
-    return serve(factory, ANY, settings.soap_port, drain_s=settings.drain_s)
+    bridge = (build or wiring.bridge)(settings)
+    try:
+        return serve(
+            bridge.application,
+            ANY,
+            settings.soap_port,
+            drain_s=settings.drain_s,
+            address_of=functools.partial(client_address, trusted=settings.proxy_networks),
+        )
+    finally:
+        bridge.close()
 
 
 def run_api(settings: Settings, around: Surroundings | None = None) -> None:

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -21,11 +20,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ops.database import open_database
 from ops.fresh import new_id, now
-from ops.logs import configure_logging
 from ops.payload_codec import data_converter
 from ops.ports import LOOPBACK
 from ops.problems import ProblemError
-from ops.settings import Settings, load_settings
+from ops.settings import Settings
 from store.engine import Database, Passing, go_on
 from store.secret_box import SecretBox
 from store.sightings import Sightings
@@ -124,17 +122,25 @@ def metrics_runtime(port: int) -> Runtime:
     return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
 
 
-def bridge_wsgi(
-    around: Surroundings = Surroundings(), dispatcher_type: type[Dispatcher] | None = None
-) -> WSGIApplication:
-    """Build the bridge inside the process that serves it: granian's factory, so the settings come from os.environ.
+@dataclass(frozen=True, kw_only=True)
+class Bridge:
+    """What answers the Web Connector, and what ends the threads beside it; call that once, when nothing is served."""
 
-    The relay lives in the same process and lets its lease go when the process ends; otherwise the next one would wait
-    for the lease to run out before it delivers.
+    application: WSGIApplication
+    close: Callable[[], None]
+
+
+def bridge(
+    settings: Settings, around: Surroundings = Surroundings(), dispatcher_type: type[Dispatcher] | None = None
+) -> Bridge:
+    """Build the bridge, whose threads begin to work at once.
+
+    The relay lives in the same process and lets its lease go when it is closed; otherwise the next one would wait for
+    the lease to run out before it delivers.
     """
     from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
-    from qbwc_bridge import dispatcher as bridge  # noqa: PLC0415
+    from qbwc_bridge.dispatcher import Dispatcher  # noqa: PLC0415
     from qbwc_bridge.observing import CallObserver, Observation  # noqa: PLC0415
     from qbwc_bridge.periodic import Periodic  # noqa: PLC0415
     from qbwc_bridge.relay import Relay  # noqa: PLC0415
@@ -142,8 +148,6 @@ def bridge_wsgi(
     from qbwc_bridge.wsgi import build_wsgi  # noqa: PLC0415
     from telemetry.instruments import BridgeMetrics, RelayMetrics  # noqa: PLC0415
 
-    settings = load_settings(os.environ)
-    configure_logging(settings.log_level)
     database = open_database(settings, passing=around.passing, plans_once=True)
     limits = Limits(
         batch_size=settings.batch_size,
@@ -157,7 +161,7 @@ def bridge_wsgi(
     metrics = BridgeMetrics(registry)
     observe = Observation(metrics, tracing)
     gathered = Sightings()
-    dispatcher = (dispatcher_type or bridge.Dispatcher)(
+    dispatcher = (dispatcher_type or Dispatcher)(
         database, limits=limits, clock=around.clock, new_id=new_id, observe=observe, gathered=gathered
     )
     noting = Periodic("notes", lambda: gathered.write(database), seconds=NOTES_EVERY_S)
@@ -175,10 +179,11 @@ def bridge_wsgi(
     noting.start()
     # One process serves, so its registry is the whole truth; two bridges are two targets for Prometheus.
     serve_metrics(settings, "bridge_metrics_port", registry)
-    # Not atexit: by then Python has closed the thread pools that the relay needs to let its lease go.
-    Finalize(None, relay.stop, exitpriority=1)
-    Finalize(None, noting.stop, exitpriority=1)
-    Finalize(None, tracing.stop, exitpriority=0)
+
+    def close() -> None:
+        for stop in (relay.stop, noting.stop, tracing.stop, database.close):
+            stop()
+
     application = build_wsgi(
         dispatcher,
         public_url=settings.app_origin,
@@ -188,7 +193,7 @@ def bridge_wsgi(
         trusted_proxies=settings.proxy_networks,
     )
     leave_out_what_stays()
-    return application
+    return Bridge(application=application, close=close)
 
 
 def api_app(

@@ -21,7 +21,6 @@ from qbwc_bridge.client_address import Network, client_address
 from qbwc_bridge.envelope import SOAP_NAMESPACE, Refusal, read_envelope
 from qbwc_bridge.kept_replies import Kept, KeptReplies
 from qbwc_bridge.observing import CallObserver
-from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.soap import CallNotes, build_server, describe_failure
 from qbwc_bridge.turns import Turns
@@ -36,8 +35,6 @@ READY = "/readyz"
 BODY_BYTES_MAX = 16 << 20
 HSTS = "max-age=31536000"
 
-_CHUNK = 1 << 16
-_DISCARDED_BYTES_MAX = 64 << 20
 _LONGEST_COMPANY = 200
 _XML = "text/xml; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -100,7 +97,7 @@ def build_wsgi(
                 ("X-Content-Type-Options", "nosniff"),
                 ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
                 ("Referrer-Policy", "no-referrer"),
-                ("Server", "qbd"),  # otherwise granian names itself
+                ("Server", "qbd"),
                 *hsts,
                 *more,
             ],
@@ -134,7 +131,6 @@ class _Calls:
         self._soap = build_server(service, observer)
         self._observer = observer
         self._body_bytes_max = body_bytes_max
-        self._readers = BodyReaders()
         self._turns = Turns()
         self._kept = KeptReplies()
 
@@ -142,8 +138,7 @@ class _Calls:
         """Give the reply to a POST from `address`; headers that it needs are added to `more`."""
         content_type, body = str(environ.get("CONTENT_TYPE", "")), b""
         try:
-            with self._readers.one_more(address):
-                body = _read_body(environ, self._body_bytes_max)
+            body = _read_body(environ, self._body_bytes_max)
             with self._turns.one():
                 version = client_versions.kept_in(str(environ.get("HTTP_COOKIE", "")))
                 answer = self._answer(body, content_type, CallNotes(address=address, version=version))
@@ -153,9 +148,6 @@ class _Calls:
         except Refusal as refusal:
             _log.warning("soap_request_refused", reason=refusal.reason)
             return fault(refusal.reason, refusal.code)
-        except TooManySlowBodiesError:
-            _log.warning("soap_request_refused", reason="too many unfinished requests of one address")
-            return fault("Too many unfinished requests come from this address.", "Server")
         except Exception as error:  # noqa: BLE001  a traceback must never be the reply
             _log.error("soap_dispatch_failed", failure=describe_failure(error, [body.decode("utf-8", "replace")]))
             return fault("The server had a problem.", "Server")
@@ -174,45 +166,11 @@ class _Calls:
 
 
 def _read_body(environ: WSGIEnvironment, limit: int) -> bytes:
-    """Read at most `limit` bytes, whether or not the client said how many there are."""
-    source = environ["wsgi.input"]
-    declared = str(environ.get("CONTENT_LENGTH") or "")
-    if declared:
-        if not (declared.isascii() and declared.isdigit()):
-            raise Refusal("The Content-Length is not a number.")
-        remaining = int(declared)
-        if remaining > limit:
-            _discard(environ)
-            raise Refusal("The request is too large.")
-    elif environ.get("wsgi.input_terminated"):
-        remaining = limit + 1  # one more than allowed shows that there is too much
-    else:
-        return b""  # PEP 3333: without a length, reading could wait for ever
-    chunks: list[bytes] = []
-    while remaining > 0:
-        chunk = source.read(min(_CHUNK, remaining))
-        if not chunk:
-            break
-        chunks.append(chunk)
-        remaining -= len(chunk)
-    body = b"".join(chunks)
-    if len(body) > limit:
-        _discard(environ)
+    """Give the body, which our server has whole before it calls; of one that is too long only the length is told."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > limit:
         raise Refusal("The request is too large.")
-    return body
-
-
-def _discard(environ: WSGIEnvironment) -> None:
-    """Read on and forget, within bounds: a client that is still sending would see a reset instead of the fault."""
-    if "100-continue" in str(environ.get("HTTP_EXPECT", "")).lower():
-        return  # such a client waits with the body, and reading would invite it
-    declared = str(environ.get("CONTENT_LENGTH") or "")
-    remaining = min(int(declared), _DISCARDED_BYTES_MAX) if declared else _DISCARDED_BYTES_MAX
-    while remaining > 0:
-        chunk = environ["wsgi.input"].read(min(_CHUNK, remaining))
-        if not chunk:
-            return
-        remaining -= len(chunk)
+    return bytes(environ["wsgi.input"].read(length))
 
 
 def _endpoint_page(environ: WSGIEnvironment, public_url: str) -> Reply:

@@ -11,10 +11,9 @@ import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ops import services, wiring
-from ops.settings import load_settings
+from ops.settings import Settings, load_settings
 
 CHAOS = "QBD_TEST_CHAOS"
 BROKEN = "QBD_TEST_WITHOUT_RECOVERY"
@@ -81,11 +80,11 @@ def surroundings() -> wiring.Surroundings:
     return wiring.Surroundings(clock=SharedClock(folder), passing=FileFuse(folder).passing)
 
 
-def bridge_wsgi() -> Any:
-    """Build the bridge in the process that serves it."""
+def bridge(settings: Settings) -> wiring.Bridge:
+    """Build the bridge."""
     from tests.scenario.wiring import WithoutRecovery
 
-    return wiring.bridge_wsgi(surroundings(), WithoutRecovery if os.environ.get(BROKEN) else None)
+    return wiring.bridge(settings, surroundings(), WithoutRecovery if os.environ.get(BROKEN) else None)
 
 
 def main(part: str) -> int:
@@ -93,7 +92,7 @@ def main(part: str) -> int:
     settings = load_settings(os.environ)
     match part:
         case "bridge":
-            return services.run_bridge(settings, factory="tests.scenario.stack_parts:bridge_wsgi")
+            return services.run_bridge(settings, bridge)
         case "api":
             services.run_api(settings, surroundings())
         case "worker":

@@ -72,8 +72,8 @@ def free_port() -> int:
 
 def start_process(port: int, notebook: Path, log: Path) -> subprocess.Popen[bytes]:
     script = (
-        "from qbwc_bridge.server import serve\n"
-        f"if __name__ == '__main__': raise SystemExit(serve('tests.soap.fake_service:app', '127.0.0.1', {port}))"
+        "from qbwc_bridge.server import serve\nfrom tests.soap.fake_service import app\n"
+        f"raise SystemExit(serve(app(), '127.0.0.1', {port}))"
     )
     with log.open("ab") as sink:
         return subprocess.Popen(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 from wsgiref.types import WSGIEnvironment
 
 import httpx
 import pytest
 
-from qbwc_bridge.reading import BodyReaders, TooManySlowBodiesError
 from qbwc_bridge.wsgi import build_wsgi
 from tests.soap.fake_service import RecordingService
 from tests.soap.server_process import Server, envelope
@@ -46,63 +44,6 @@ def test_headers_that_no_client_sends_are_refused(server: Server, head: bytes) -
     answer = raw(server, b"POST /qbwc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + head + b"\r\n")
     assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")) or answer == b""
     assert len(server.calls()) == before
-
-
-def test_a_request_hidden_in_another_is_not_read(server: Server) -> None:
-    """Both a length and chunks: chunks count and the connection ends (RFC 9112, 6.3)."""
-    before = len(server.calls())
-    hidden = b"POST /qbwc HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(CALL), CALL)
-    answer = raw(
-        server,
-        b"POST /qbwc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        hidden,
-    )
-    assert answer.count(b"HTTP/1.1") <= 1
-    assert len(server.calls()) == before
-
-
-def test_silent_bodies_hold_up_nobody(server: Server) -> None:
-    """A dozen connections that promise a body and send none: others are served meanwhile."""
-    held = [socket.create_connection(("localhost", server.port), timeout=20) for _ in range(24)]
-    try:
-        for one in held:
-            one.sendall(b"POST /qbwc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nab")
-        assert server.post(CALL).status == 200
-    finally:
-        for one in held:
-            one.close()
-
-
-def test_one_address_has_so_many_unfinished_requests_and_no_more() -> None:
-    """The next one of that address is refused at once; another address is served; places come back."""
-    arrived, go_on = threading.Semaphore(0), threading.Event()
-
-    class SlowBody:
-        def read(self, _size: int = -1) -> bytes:
-            arrived.release()
-            go_on.wait(20)
-            return b""
-
-    readers = BodyReaders(limit=3)
-
-    def slow() -> None:
-        with readers.one_more("8.8.8.8"):
-            SlowBody().read()
-
-    threads = [threading.Thread(target=slow) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for _ in threads:
-        assert arrived.acquire(timeout=20)
-    with pytest.raises(TooManySlowBodiesError), readers.one_more("8.8.8.8"):
-        pass
-    with readers.one_more("8.8.4.4"), readers.one_more("10.0.0.1"):
-        pass
-    go_on.set()
-    for thread in threads:
-        thread.join(20)
-    with readers.one_more("8.8.8.8"):
-        pass
 
 
 @pytest.mark.parametrize(
