@@ -1,4 +1,8 @@
-"""The server under the API and the codec server: uvicorn with limits, and without patience for requests half sent."""
+"""The server under the API and the codec server: uvicorn with limits, and without patience for requests half sent.
+
+h11, which reads for uvicorn, puts up with much that RFC 9112 lets a reader refuse. Each byte passes the bridge's reader
+first: what two readers could read differently never reaches h11.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import asyncio
 import signal
 from typing import Any
 
+import h11
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,24 +20,38 @@ from ops.draining import DrainingServer, NotReadyWhileDraining
 from ops.exits import settle
 from ops.ports import ANY
 from ops.settings import Settings
+from qbwc_bridge.connections import plain_reply
+from qbwc_bridge.http_requests import HEAD_BYTES_MAX, BadRequestError, RequestReader
 
 HEADER_S = 20.0
-HEADER_BYTES_MAX = 64 * 1024
 KEEP_ALIVE_S = 30
+
+log = structlog.get_logger(__name__)
 
 
 class PunctualProtocol(H11Protocol):
-    """Closes a connection on which no whole request header came in time; uvicorn itself would wait for ever."""
+    """Closes a connection on which no whole request header came in time, or one that is read differently elsewhere."""
 
     header_s = HEADER_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait."""
         super().connection_made(transport)
+        self._reader = RequestReader(keep_max=0)
+        self._is_refused = False
         self._header_timer: asyncio.TimerHandle | None = self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Wait on while the header is not complete."""
+        """Look at it, hand it on, and wait on while the header is not complete."""
+        if self._is_refused:
+            return
+        try:
+            self._reader.receive(data)
+            while self._reader.is_whole():
+                self._reader.take()
+        except BadRequestError as error:
+            self._refuse(error)
+            return
         super().data_received(data)
         is_waiting = self.cycle is None or self.cycle.response_complete
         if not is_waiting:
@@ -43,6 +63,23 @@ class PunctualProtocol(H11Protocol):
         """Wait no more."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def _refuse(self, error: BadRequestError) -> None:
+        """Answer and close. Nothing of what came last is handed on, though a good request may stand before the bad."""
+        log.warning("request_refused", reason=str(error))
+        self._is_refused = True
+        self._stop_timer()
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(plain_reply(error.status, str(error)))
+        elif self.conn.their_state is h11.DONE:
+            self.cycle.keep_alive = False  # the answer to the request before is on its way, and closes
+            return
+        else:  # the body that an application waits for is bad
+            if not self.cycle.response_started:
+                self.transport.write(plain_reply(error.status, str(error)))
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
 
     def _start_timer(self) -> asyncio.TimerHandle:
         return self.loop.call_later(self.header_s, self.transport.close)
@@ -60,7 +97,7 @@ def server_config(app: ASGIApp, settings: Settings, *, port: int, **more: Any) -
         port=port,
         http=PunctualProtocol,
         ws="none",
-        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         timeout_keep_alive=KEEP_ALIVE_S,
         # uvicorn by itself believes every process of this machine.
         proxy_headers=bool(settings.trusted_proxies),

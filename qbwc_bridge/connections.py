@@ -23,8 +23,8 @@ IDLE_S = 150.0
 """Between two requests. A Web Connector (100 s) and Caddy (120 s) keep a connection shorter, so that they end it."""
 SILENCE_S = 30.0
 """Within a body, and for a reader that does not take its reply."""
-BODY_S = 300.0
-"""For a whole body; 16 MiB take 270 s at half a megabit a second."""
+BODY_S = 600.0
+"""For a whole body, as in deploy/Caddyfile: answers of QuickBooks are megabytes, and offices have slow lines."""
 LINGER_S = 2.0
 """For a client that still sends while we have answered and closed: a reset would take the answer from it."""
 
@@ -46,7 +46,8 @@ class Connection:
         self.began_at = now
         """The request that is being read, or the wait for it."""
         self.progress_at = now
-        self.out = b""
+        self.out = memoryview(b"")
+        """Of the reply, what the network has not taken."""
         self.has_asked = False
         """A request was answered before."""
         self.closes = False
@@ -64,9 +65,10 @@ class Connection:
             return self.began_at + IDLE_S
         return self.began_at + FIRST_HEAD_S
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes = b"") -> None:
         """Write what the network takes now; the rest stays in `out`. Raises OSError when nobody is there."""
-        self.out += data
+        if data:
+            self.out = memoryview(bytes(self.out) + data)
         while self.out:
             try:
                 sent = self.socket.send(self.out)

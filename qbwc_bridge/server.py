@@ -63,6 +63,7 @@ class Server:
         drain_s: float = 0,
         address_of: Callable[[Mapping[str, object]], str] | None = None,
         keep_max: int = BODY_BYTES_MAX,
+        connections_max: int = CONNECTIONS_MAX,
     ) -> None:
         """`address_of` tells from a header (as PEP 3333 names it) whom limits count by; without it, the peer."""
         self._application = application
@@ -89,7 +90,7 @@ class Server:
         self._ends_at: float | None = None
         """Draining: nobody is let in from then on."""
         self._is_closed = False
-        self._connections_max = _files_for_connections()
+        self._connections_max = min(connections_max, _files_for_connections())
 
     @property
     def is_draining(self) -> bool:
@@ -195,7 +196,7 @@ class Server:
             return  # it was ended a moment ago
         try:
             if connection.out:
-                connection.write(b"")
+                connection.write()
                 if not connection.out:
                     self._let_go(connection)
                     self._after_reply(connection)
@@ -294,7 +295,7 @@ class Server:
         try:
             connection.write(reply)
         except OSError:
-            connection.closes, connection.out = True, b""
+            connection.closes, connection.out = True, memoryview(b"")
         if connection.out or connection.closes or connection.reader.has_begun or self._is_closed:
             self._returned.append(connection)
             self._answered_now.discard(connection)

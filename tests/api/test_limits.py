@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from ops.http_server import HEADER_BYTES_MAX, PunctualProtocol, server_config
+from ops.http_server import PunctualProtocol, server_config
 from ops.settings import load_settings
+from qbwc_bridge.http_requests import HEAD_BYTES_MAX
 from tests.api.conftest import KEY, World, an_invoice
 from tms_api import security
 
@@ -109,13 +110,8 @@ async def test_connections_without_a_whole_header_are_closed(world: World) -> No
     first = await answer_to(whole, b"GET /healthz HTTP/1.1\r\nHo")
     assert first.count(b"HTTP/1.1 200") == 1
     assert b"\r\nserver:" not in first.lower()
-    huge = await answer_to(b"GET / HTTP/1.1\r\nX: " + b"a" * (2 * HEADER_BYTES_MAX) + b"\r\n\r\n")
+    huge = await answer_to(b"GET / HTTP/1.1\r\nX: " + b"a" * (2 * HEAD_BYTES_MAX) + b"\r\n\r\n")
     assert huge.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431")) or huge == b""
-    smuggled = b"POST /v1/companies HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
-    both = await answer_to(smuggled + b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert b"HTTP/1.1 200" not in both or both.count(b"HTTP/1.1") == 2  # as chunks, by RFC 9112 6.3
-    two = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde"
-    assert (await answer_to(two)).startswith(b"HTTP/1.1 400")
     server.should_exit = True
     await serving
 

@@ -133,7 +133,7 @@ class Front:
         process.wait(60)
         port = "https" if name == "caddy" else name
         deadline = time.monotonic() + 30
-        while self.listens(port):  # granian's own child dies a moment later
+        while self.listens(port):
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
