@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import selectors
 import signal
 import socket
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +25,7 @@ import structlog
 from qbwc_bridge import unfinished
 from qbwc_bridge.connections import CONTINUE, Connection, environment, plain_reply, reply_of
 from qbwc_bridge.http_requests import BadRequestError, Request
+from qbwc_bridge.turns import PATIENCE_S, Workers
 from qbwc_bridge.unfinished import Half
 from qbwc_bridge.wsgi import BODY_BYTES_MAX, READY
 
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Handlers mostly wait for the database; a thousand companies that poll each minute are under a hundred calls/s.
 CALL_THREADS = 32
+#: One at work, and one more that may wait for the database; the other threads help when both wait.
+CALLS_AT_ONCE = 2
 PAGE_THREADS = 4
 CONNECTIONS_MAX = 2000
 #: Files that a process needs besides connections.
@@ -81,8 +82,8 @@ class Server:
         self._answered_now: set[Connection] = set()
         self._returned: deque[Connection] = deque()
         """From the threads that answer: there is more to write or to read, or it is over."""
-        self._calls: queue.SimpleQueue[tuple[Connection, Request]] = queue.SimpleQueue()
-        self._pages: queue.SimpleQueue[tuple[Connection, Request]] = queue.SimpleQueue()
+        self._calls = Workers(self._answer, at_once=CALLS_AT_ONCE, count=CALL_THREADS)
+        self._pages = Workers(self._answer, at_once=PAGE_THREADS, count=PAGE_THREADS)
         self._waker, self._woken = socket.socketpair()
         for one in (listener, self._waker, self._woken):
             one.setblocking(False)
@@ -106,12 +107,10 @@ class Server:
         """Serve until it was told to end, and what was under way is finished."""
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._selector.register(self._woken, selectors.EVENT_READ, None)
-        for waiting, count in ((self._calls, CALL_THREADS), (self._pages, PAGE_THREADS)):
-            for _ in range(count):
-                threading.Thread(target=self._answer_all, args=(waiting,), daemon=True).start()
         swept_at = time.monotonic()
         while not self._is_over(time.monotonic()):
-            for key, _ in self._selector.select(SWEEP_S):
+            is_busy = self._calls.help(time.monotonic())
+            for key, _ in self._selector.select(PATIENCE_S if is_busy else SWEEP_S):
                 if key.fileobj is self._listener:
                     self._accept()
                 elif key.fileobj is self._woken:
@@ -275,12 +274,8 @@ class Server:
         else:
             self._after_reply(connection)
 
-    def _answer_all(self, waiting: queue.SimpleQueue[tuple[Connection, Request]]) -> None:
-        while True:
-            connection, request = waiting.get()
-            self._answer(connection, request)
-
-    def _answer(self, connection: Connection, request: Request) -> None:
+    def _answer(self, work: tuple[Connection, Request]) -> None:
+        connection, request = work
         try:
             environ = environment(request, connection, self._name)
             if self.is_draining and environ["PATH_INFO"] == READY:

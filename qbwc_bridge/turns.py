@@ -1,32 +1,62 @@
 """Few handlers at once: Python runs one thread at a time, and threads that fight over it lose a third of the time.
 
-It is only about speed. Who has waited long enough goes ahead, so a handler that waits for the database holds nobody up.
+It is only about speed. When those at work are waiting themselves, for the database, others come to help, so nobody is
+held up for long.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-AT_ONCE = 2
-"""One at work, and one more that may wait for the database."""
 PATIENCE_S = 0.02
 
+Work = TypeVar("Work")
 
-class Turns:
-    """Places for handlers; used from every thread of a bridge."""
 
-    def __init__(self, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S) -> None:
-        self._places = threading.Semaphore(at_once)
-        self._patience_s = patience_s
+class Workers(Generic[Work]):
+    """Threads that do what is put in, first come, first served. They end with the process."""
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Wait for a place, but not for long."""
-        has_place = self._places.acquire(timeout=self._patience_s)
-        try:
-            yield
-        finally:
-            if has_place:
-                self._places.release()
+    def __init__(self, do: Callable[[Work], None], *, at_once: int, count: int) -> None:
+        """`at_once` of the `count` threads work always, the others when `help` finds them needed."""
+        self._do = do
+        self._waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._needed: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._taken_at = time.monotonic()
+        for number in range(count):
+            target = self._work if number < at_once else self._help_out
+            threading.Thread(target=target, daemon=True).start()
+
+    def put(self, work: Work) -> None:
+        """Have something done."""
+        if self._waiting.empty():
+            self._taken_at = time.monotonic()
+        self._waiting.put(work)
+
+    def help(self, now: float) -> bool:
+        """Say whether something waits; if nothing was taken for too long, call one thread more. Ask often then."""
+        if self._waiting.empty():
+            return False
+        if now - self._taken_at >= PATIENCE_S:
+            self._needed.put(None)
+        return True
+
+    def _work(self) -> None:
+        while True:
+            work = self._waiting.get()
+            self._taken_at = time.monotonic()
+            self._do(work)
+
+    def _help_out(self) -> None:
+        while True:
+            self._needed.get()
+            try:
+                while True:
+                    work = self._waiting.get_nowait()
+                    self._taken_at = time.monotonic()
+                    self._do(work)
+            except queue.Empty:
+                continue

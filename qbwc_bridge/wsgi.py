@@ -23,7 +23,6 @@ from qbwc_bridge.kept_replies import Kept, KeptReplies
 from qbwc_bridge.observing import CallObserver
 from qbwc_bridge.service import WebConnectorService
 from qbwc_bridge.soap import CallNotes, build_server, describe_failure
-from qbwc_bridge.turns import Turns
 from qbwc_bridge.wsdl import build_wsdl
 from telemetry.instruments import BridgeMetrics
 from telemetry.tracing import Tracing
@@ -131,7 +130,6 @@ class _Calls:
         self._soap = build_server(service, observer)
         self._observer = observer
         self._body_bytes_max = body_bytes_max
-        self._turns = Turns()
         self._kept = KeptReplies()
 
     def reply(self, environ: WSGIEnvironment, address: str, more: list[tuple[str, str]]) -> Reply:
@@ -139,9 +137,8 @@ class _Calls:
         content_type, body = str(environ.get("CONTENT_TYPE", "")), b""
         try:
             body = _read_body(environ, self._body_bytes_max)
-            with self._turns.one():
-                version = client_versions.kept_in(str(environ.get("HTTP_COOKIE", "")))
-                answer = self._answer(body, content_type, CallNotes(address=address, version=version))
+            version = client_versions.kept_in(str(environ.get("HTTP_COOKIE", "")))
+            answer = self._answer(body, content_type, CallNotes(address=address, version=version))
             if answer.version:
                 more.append(("Set-Cookie", client_versions.cookie_of(answer.version, path=ENDPOINT)))
             return "200 OK", _XML, answer.body
