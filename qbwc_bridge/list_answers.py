@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from mapping.lists import ListKind
 from qbwc_bridge import list_questions, list_sync
 from qbwc_bridge.answers import problem_of
-from qbwc_bridge.list_entries import entry_of
-from qbwc_bridge.list_sync import ACTIVITY, DELETED, KINDS, Mode, Pass, Phase, Seen
+from qbwc_bridge.list_entries import page_of
+from qbwc_bridge.list_sync import ACTIVITY, DELETED, KINDS, Mode, Pass, Phase, Skipped, Worth
 from qbwc_bridge.list_times import day_before
 from qbwc_bridge.matching import Answer
 from qbwc_bridge.observing import Observation
@@ -26,10 +26,10 @@ from qbwc_bridge.session import Limits, pause_after
 from qbxml.company import CompanyActivityRet
 from qbxml.deleted_lists import ListDeletedRet
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse
-from qbxml.lists import ListRet
 from qbxml.outcomes import classify_status
 from qbxml.verdicts import Retry
 from store import list_syncs, list_writes, outbox, queue, states, webhooks
+from store.companies import record_incident_once
 from store.polls import Glance
 from store.queue import Left
 from store.sync_tables import CompanySync, ListSync
@@ -39,7 +39,18 @@ from workflows import contracts
 DELETED_MARGIN_DAYS = 2
 """The day of the QuickBooks computer is not ours, and its clock may have been set back by as much as `LOOKBACK`."""
 NO_ANSWER = "QuickBooks did not answer the question about this list. It is asked again later."
-FIELDS = tuple(field.name for field in dataclasses.fields(Pass))
+NOT_WHOLE = (
+    "QuickBooks sent this list with the warning {code}, so it may not be complete. What came is here, nothing was "
+    "marked as deleted, and the list is asked for again later."
+)
+NO_TEMPLATES = "QuickBooks sent no form templates although it had some before. They are kept and asked for again later."
+UNCONFIRMED = (
+    "QuickBooks left {count} entries out of its {list} list without saying that they were deleted. "
+    "They stay as they were."
+)
+TOLD_AGAIN = timedelta(days=7)
+"""What stays as it is is told the operator once a week."""
+FIELDS = tuple(field.name for field in dataclasses.fields(Pass) if field.name != "skipped")
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +97,8 @@ class ListSyncs:
             asked, question = list_sync.ask(
                 chosen, set_id=set_id, ticket_hash=wc.ticket_hash, now=now, limits=self._limits
             )
+            if chosen.phase is Phase.CONFIRMING:
+                question = dataclasses.replace(question, list_ids=tuple(_unseen(session, chosen, owner.id)))
             if chosen.kind == DELETED and sync.last_sync_at is not None:
                 question = dataclasses.replace(question, since=day_before(sync.last_sync_at, DELETED_MARGIN_DAYS))
             questions.append(question)
@@ -179,14 +192,25 @@ class ListSyncs:
             if response is None:
                 self._fail(session, owner, [one], NO_ANSWER)
                 continue
-            if response.is_error:
-                verdict = classify_status(response.status_code, response.severity, response.message)
-                self._fail(session, owner, [one], f"{verdict.explanation} {verdict.next_step}")
-                continue
-            try:
-                self._take(session, owner, wc, one, response, parsed.by_request_id(wire_id + list_questions.COUNT))
-            except UnreadableResponse as error:
-                self._fail(session, owner, [one], f"The answer of QuickBooks could not be read: {error}")
+            is_confirming = one.phase is Phase.CONFIRMING
+            worth = list_sync.worth(
+                status_code=response.status_code, severity=response.severity, by_list_id=is_confirming
+            )
+            if worth is Worth.NOTHING or (worth is Worth.ROWS_ONLY and kind in (ACTIVITY, DELETED)):
+                self._fail(session, owner, [one], _refusal(response))
+            elif kind == ACTIVITY:
+                self._take_activity(session, owner, one, response)
+            elif kind == DELETED:
+                _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in=""))
+                self._take_deleted(session, owner, response)
+            elif worth is Worth.ROWS_ONLY:
+                self._fail(session, owner, [self._store_rows(session, owner, one, response)], _refusal(response))
+            elif is_confirming:
+                asked_ids = list_questions.asked_list_ids(queue.text_of_set(session, exchange.id), wire_id)
+                _save(session, owner.id, self._confirm(session, owner, one, response, asked_ids))
+            else:
+                count = parsed.by_request_id(wire_id + list_questions.COUNT)
+                self._take(session, owner, wc, one, response, count)
 
     def _take(
         self,
@@ -197,28 +221,21 @@ class ListSyncs:
         response: Response,
         count: Response | None,
     ) -> None:
-        if one.kind == ACTIVITY:
-            restored = next((ret.last_restore_time for ret in response.rets_of(CompanyActivityRet)), None)
-            _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in=""))
-            self._notice_restore(session, owner, restored or "")
+        page = page_of(one.kind, response)
+        if one.kind == ListKind.TEMPLATE and not page.seen and self._has_any(session, owner, one.kind):
+            # No question by ListID could prove it, and no company file is without the forms that come with it.
+            self._fail(session, owner, [one], NO_TEMPLATES)
             return
-        if one.kind == DELETED:
-            _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in=""))
-            self._take_deleted(session, owner, response.rets_of(ListDeletedRet))
-            return
-        now = self._clock()
-        rows = [entry_of(ret) for ret in response.rets() if isinstance(ret, ListRet)]
-        list_writes.upsert_page(session, owner.id, one.kind, rows, generation=one.generation, at=now)
-        self._observe.rows_came(session, len(rows))
-        if count is not None and count.ret_count is not None:
+        one = self._store_rows(session, owner, one, response)
+        if count is not None and count.is_complete and count.ret_count is not None:
             one = list_sync.counted(one, count.ret_count)
         after = list_sync.take(
             one,
-            [Seen(row.full_name, row.time_modified) for row in rows],
+            page.seen,
             remaining=response.iterator_remaining,
             iterator=response.iterator_id,
             ticket_hash=wc.ticket_hash,
-            now=now,
+            now=self._clock(),
         )
         if after.phase is Phase.DONE:
             after = self._complete(session, owner, after)
@@ -231,9 +248,56 @@ class ListSyncs:
             anew = list_sync.came_short(one, seen)
             if anew is not None:
                 return anew
-            list_writes.mark_unseen(session, owner.id, one.kind, generation=one.generation, at=now)
-            one = dataclasses.replace(one, last_full_at=now)
+            if one.kind == ListKind.TEMPLATE:
+                list_writes.mark_unseen(session, owner.id, one.kind, generation=one.generation, at=now)
+            elif _unseen(session, one, owner.id):
+                return dataclasses.replace(one, phase=Phase.CONFIRMING)
+            one = dataclasses.replace(one, phase=Phase.DONE, last_full_at=now)
         return dataclasses.replace(one, last_sync_at=now)
+
+    def _confirm(self, session: Session, owner: Company, one: Pass, response: Response, asked: Sequence[str]) -> Pass:
+        """Take the answer about entries that a full pass did not bring: each is found, gone for certain, or kept."""
+        now = self._clock()
+        page = page_of(one.kind, response)
+        one = dataclasses.replace(self._store_rows(session, owner, one, response), asked_in="")
+        gone = list_sync.proven_gone(
+            asked,
+            page.named,
+            status_code=response.status_code,
+            is_readable=all(row.list_id for row in page.skipped),
+        )
+        list_writes.mark_gone(session, owner.id, one.kind, gone, at=now)
+        unproven = [list_id for list_id in asked if list_id not in page.named and list_id not in set(gone)]
+        if unproven:
+            list_writes.keep(session, owner.id, one.kind, unproven, generation=one.generation)
+            text = UNCONFIRMED.format(count=len(unproven), list=one.kind.replace("_", " "))
+            record_incident_once(
+                session, company_id=owner.id, at=now, code="list_entries_unconfirmed", text=text, within=TOLD_AGAIN
+            )
+        anew = list_sync.left_out(one) if page.named else None
+        return anew or self._complete(session, owner, one)
+
+    def _store_rows(self, session: Session, owner: Company, one: Pass, response: Response) -> Pass:
+        """Write what could be read; an entry whose row could not be counts as seen and stays as it was."""
+        page = page_of(one.kind, response)
+        list_writes.upsert_page(session, owner.id, one.kind, page.rows, generation=one.generation, at=self._clock())
+        kept = [row.list_id for row in page.skipped if row.list_id]
+        list_writes.keep(session, owner.id, one.kind, kept, generation=one.generation)
+        self._observe.rows_came(session, len(page.rows))
+        for row in page.skipped:
+            log.warning("list row could not be read", company=owner.id, kind=one.kind, reason=row.reason)
+        return list_sync.note_skipped(one, read={row.list_id for row in page.rows}, skipped=page.skipped)
+
+    def _has_any(self, session: Session, owner: Company, kind: str) -> bool:
+        return list_writes.count_entries(session, owner.id, kind).entries > 0
+
+    def _take_activity(self, session: Session, owner: Company, one: Pass, response: Response) -> None:
+        rets = [ret for ret in response.rows_of(CompanyActivityRet) if isinstance(ret, CompanyActivityRet)]
+        if not rets:
+            self._fail(session, owner, [one], NO_ANSWER)  # silence does not say that nothing was ever restored
+            return
+        _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in=""))
+        self._notice_restore(session, owner, rets[0].last_restore_time or "")
 
     def _notice_restore(self, session: Session, owner: Company, restore_time: str) -> None:
         sync = list_syncs.company_sync(session, owner.id)
@@ -243,13 +307,18 @@ class ListSyncs:
         for kind in KINDS:
             _save(session, owner.id, list_sync.begin_full(_pass(session, owner.id, kind)))
 
-    def _take_deleted(self, session: Session, owner: Company, deleted: Sequence[ListDeletedRet]) -> None:
+    def _take_deleted(self, session: Session, owner: Company, response: Response) -> None:
         now = self._clock()
+        deleted = [ret for ret in response.rows_of(ListDeletedRet) if isinstance(ret, ListDeletedRet)]
         for kind in KINDS:
             ids = [ret.list_id for ret in deleted if list_questions.DELETED_TYPES.get(ret.type) == kind]
             gone = list_writes.mark_gone(session, owner.id, kind, ids, at=now)
             if not gone:
                 continue
+            one = list_sync.note_skipped(_pass(session, owner.id, kind), read=set(gone), skipped=())
+            if one.phase is Phase.CONFIRMING and not _unseen(session, one, owner.id):
+                one = self._complete(session, owner, one)
+            _save(session, owner.id, one)
             stale: set[str] = {kind} if list_writes.has_orphans(session, owner.id, kind, gone) else set()
             if kind in (ListKind.ACCOUNT, ListKind.TERMS):
                 stale |= list_writes.kinds_that_mention(session, owner.id, gone)
@@ -313,7 +382,11 @@ class ListSyncs:
         else:
             sync.state = list_syncs.DONE
             sync.failures = 0
-            sync.note = ""
+            sync.note = next((note for kind in KINDS if (note := list_sync.skipped_note(passes[kind]))), "")
+            if sync.note:
+                record_incident_once(
+                    session, company_id=owner.id, at=now, code="list_rows_unreadable", text=sync.note, within=TOLD_AGAIN
+                )
             sync.retry_at = None
             sync.last_sync_at = sync.started_at
             full = [passes[kind].last_full_at for kind in KINDS]
@@ -340,6 +413,19 @@ class ListSyncs:
         )
 
 
+def _unseen(session: Session, one: Pass, company_id: str) -> list[str]:
+    """Give the next entries to ask for by ListID: those that this full pass did not bring."""
+    return list_writes.unseen(session, company_id, one.kind, generation=one.generation, limit=list_sync.CONFIRM_MAX)
+
+
+def _refusal(response: Response) -> str:
+    """Say why an answer cannot be used as it is, and what to do."""
+    verdict = classify_status(response.status_code, response.severity, response.message)
+    if verdict.retry is Retry.DONE:
+        return NOT_WHOLE.format(code=response.status_code)
+    return f"{verdict.explanation} {verdict.next_step}"
+
+
 def _file_key(owner: Company) -> str:
     """What tells the file that the entries are from. Its path may differ from PC to PC; a restore is asked for."""
     return owner.bound_company_name or ""
@@ -358,14 +444,16 @@ def _pass(session: Session, company_id: str, kind: str) -> Pass:
 
 def _pass_of(row: ListSync) -> Pass:
     values = {name: getattr(row, name) for name in FIELDS}
-    return Pass(**{**values, "phase": Phase(row.phase), "mode": Mode(row.mode)})
+    skipped = tuple(Skipped(**one) for one in row.skipped)
+    return Pass(**{**values, "phase": Phase(row.phase), "mode": Mode(row.mode), "skipped": skipped})
 
 
 def _save(session: Session, company_id: str, one: Pass) -> None:
     row = session.get(ListSync, (company_id, one.kind))
     if row is None:
-        row = ListSync(company_id=company_id, kind=one.kind, entries=0, inactive=0, gone=0)
+        row = ListSync(company_id=company_id, kind=one.kind, entries=0, inactive=0, gone=0, skipped=[])
         session.add(row)
     for name in FIELDS:
         setattr(row, name, getattr(one, name))
+    row.skipped = [dataclasses.asdict(each) for each in one.skipped]
     session.flush()

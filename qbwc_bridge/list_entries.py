@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from mapping.lists import CompanyFacts
+from mapping.lists import CompanyFacts, ListKind
+from qbwc_bridge.list_sync import Seen, Skipped
 from qbxml.company import PreferencesRet
+from qbxml.envelope import Response, UnreadableRow
 from qbxml.lists import (
     AccountRet,
+    ClassRet,
     CustomerRet,
     ItemRet,
     ListRet,
@@ -18,6 +23,51 @@ from qbxml.lists import (
 )
 from qbxml.values import RefRet
 from store.list_writes import EntryRow
+
+TIME_MAX = 40
+"""Characters of a time that are kept; QuickBooks writes 25."""
+_RETS: Mapping[str, type[ListRet]] = {
+    ListKind.CUSTOMER: CustomerRet,
+    ListKind.VENDOR: VendorRet,
+    ListKind.ITEM: ItemRet,
+    ListKind.ACCOUNT: AccountRet,
+    ListKind.TERMS: TermsRet,
+    ListKind.CLASS: ClassRet,
+    ListKind.SALES_TAX_CODE: SalesTaxCodeRet,
+    ListKind.TEMPLATE: TemplateRet,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The rows of an answer about one list."""
+
+    rows: tuple[EntryRow, ...]
+    skipped: tuple[Skipped, ...]
+    """Rows that could not be read; they are left as they were."""
+    seen: tuple[Seen, ...]
+    """All of them in the order of the answer."""
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The ListIDs in the answer, those of unreadable rows too: these entries are in QuickBooks."""
+        return frozenset({row.list_id for row in self.rows} | {row.list_id for row in self.skipped if row.list_id})
+
+
+def page_of(kind: str, response: Response) -> Page:
+    """Read the rows of a list; one that cannot be read, or is of another list, does not harm the others."""
+    rows: list[EntryRow] = []
+    skipped: list[Skipped] = []
+    seen: list[Seen] = []
+    for found in response.rows_of(_RETS[kind]):
+        if isinstance(found, UnreadableRow):
+            skipped.append(Skipped(list_id=found.list_id or "", name=found.name or "", reason=found.reason))
+            seen.append(Seen(found.name or "", ""))
+        else:
+            row = entry_of(found)
+            rows.append(row)
+            seen.append(Seen(row.full_name, row.time_modified))
+    return Page(rows=tuple(rows), skipped=tuple(skipped), seen=tuple(seen))
 
 
 def entry_of(ret: ListRet) -> EntryRow:
@@ -30,7 +80,7 @@ def entry_of(ret: ListRet) -> EntryRow:
         is_active=ret.is_active,
         parent_list_id=_id(parent),
         facts=_facts_of(ret),
-        time_modified=ret.time_modified or "",
+        time_modified=(ret.time_modified or "")[:TIME_MAX],
     )
 
 

@@ -11,7 +11,7 @@ from qbwc_bridge.matching import LIST_PREFIX
 from qbxml.base import QueryRequest
 from qbxml.company import CompanyActivityQuery
 from qbxml.deleted_lists import DeletedDateRange, ListDeletedQuery, ListDelType
-from qbxml.envelope import build_message_set, build_request_element
+from qbxml.envelope import build_message_set, build_request_element, parse_xml
 from qbxml.lists import (
     AccountQuery,
     ClassQuery,
@@ -94,6 +94,8 @@ def _query(question: Question) -> QueryRequest:
     if question.kind == ListKind.TEMPLATE:
         return TemplateQuery()
     model, wanted = _QUERIES[question.kind]
+    if question.list_ids:
+        return model(list_ids=question.list_ids, include_ret_elements=wanted)  # type: ignore[call-arg]
     fields: dict[str, Any] = {
         "active_status": "All",
         "max_returned": question.max_returned or None,
@@ -106,6 +108,13 @@ def _query(question: Question) -> QueryRequest:
         fields["iterator"] = "Continue" if question.iterator else "Start"
         fields["iterator_id"] = question.iterator or None
     return model(**fields)
+
+
+def asked_list_ids(text: str, wire_id: str) -> tuple[str, ...]:
+    """Give the ListIDs that one question of a stored message set asked for."""
+    requests = parse_xml(text).iterfind("QBXMLMsgsRq/*")
+    asked = next((one for one in requests if one.get("requestID") == wire_id), None)
+    return () if asked is None else tuple(one.text or "" for one in asked.iterfind("ListID"))
 
 
 def _count(question: Question) -> QueryRequest:

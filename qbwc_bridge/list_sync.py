@@ -2,12 +2,13 @@
 
 A pass is *full* or brings *changes*. Lists with an iterator come page by page within one session, the others by name
 (qbxml.md 4.3). What a session could not finish goes on in a later one at the last name, if the names came in order.
-A full pass of several questions *settles*: it asks once more for what changed meanwhile, before it calls anything gone.
+A full pass of several questions *settles*: it asks once more for what changed meanwhile. What it did not bring is asked
+for by ListID before it is called gone: only QuickBooks saying that there is no such entry proves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +16,7 @@ from enum import StrEnum
 from mapping.lists import ListKind
 from qbwc_bridge.list_times import earlier, is_of_the_future, later_of
 from qbwc_bridge.session import Limits
+from qbxml.status_codes import ERROR_FROM, WARNING_FROM
 
 ACTIVITY = "activity"
 """CompanyActivityQuery: was the file put back from a backup."""
@@ -44,7 +46,17 @@ DELETED_KEPT = timedelta(days=90)
 FULL_EVERY = timedelta(days=30)
 """Against a clock that was set back further than `LOOKBACK`."""
 RESTARTS_MAX = 2
-"""How often a full pass begins anew because fewer entries came than QuickBooks had promised."""
+"""How often a full pass begins anew because entries were missing from it."""
+CONFIRM_MAX = 100
+"""Entries that one question asks for by ListID."""
+SKIPPED_MAX = 100
+"""Unreadable rows of a list that are remembered."""
+NOT_FOUND = frozenset({1, 500})
+"""How QuickBooks answers a question by ListID when an entry is not there (qbxml.md 0, 6.2)."""
+ITERATOR_MAX = 60
+"""Characters of an iteratorID; QuickBooks writes a GUID of 38."""
+
+STUCK = "QuickBooks gave the same page of this list again and again. It is asked again later."
 
 
 class Phase(StrEnum):
@@ -53,6 +65,8 @@ class Phase(StrEnum):
     WAITING = "waiting"
     PAGES = "pages"
     SETTLING = "settling"
+    CONFIRMING = "confirming"
+    """What a full pass did not bring is asked for by ListID."""
     DONE = "done"
     FAILED = "failed"
 
@@ -64,7 +78,26 @@ class Mode(StrEnum):
     CHANGES = "changes"
 
 
-OPEN = frozenset({Phase.WAITING, Phase.PAGES, Phase.SETTLING})
+OPEN = frozenset({Phase.WAITING, Phase.PAGES, Phase.SETTLING, Phase.CONFIRMING})
+
+
+class Worth(StrEnum):
+    """What an answer about a list may be used for."""
+
+    COMPLETE = "complete"
+    ROWS_ONLY = "rows_only"
+    """What is in it is so; what is not in it proves nothing."""
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A row that could not be read; its entry stays as it was."""
+
+    list_id: str
+    """Empty: the row has none."""
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +126,10 @@ class Pass:
     restarts: int = 0
     failures: int = 0
     note: str = ""
+    remaining: int | None = None
+    """Rows that the iterator under way still had after its last page."""
+    skipped: tuple[Skipped, ...] = ()
+    """Entries whose newest row could not be read, until one can; from one pass to the next."""
     needs_full: bool = False
     last_full_at: datetime | None = None
     last_sync_at: datetime | None = None
@@ -120,14 +157,38 @@ class Question:
     """Continue this one; empty begins a new one where the list has iterators."""
     counts: bool = False
     """Ask as well how many entries there are."""
+    list_ids: tuple[str, ...] = ()
+    """Ask for these entries and nothing else."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the order of a page is judged by."""
+    """What the order of a page is judged by; both are empty for a row without a readable name."""
 
     full_name: str
     time_modified: str
+
+
+def worth(*, status_code: int, severity: str, by_list_id: bool) -> Worth:
+    """Say what an answer may be used for: its code decides, and a severity can only take from it (qbxml.md 6.1).
+
+    A question by ListID is answered with 500 when an entry is not there, with the others beside it (qbxml.md 0).
+    """
+    if status_code < 0 or status_code >= ERROR_FROM or severity == "Error":
+        return Worth.NOTHING
+    if by_list_id and status_code in NOT_FOUND:
+        return Worth.COMPLETE
+    return Worth.ROWS_ONLY if status_code >= WARNING_FROM or severity == "Warn" else Worth.COMPLETE
+
+
+def proven_gone(asked: Collection[str], found: Collection[str], *, status_code: int, is_readable: bool) -> list[str]:
+    """Give the ListIDs asked for that QuickBooks says are not there.
+
+    It must say so: an answer that is merely empty proves nothing, nor does one with a row that nobody can name.
+    """
+    if status_code not in NOT_FOUND or not is_readable:
+        return []
+    return [list_id for list_id in asked if list_id not in found]
 
 
 def is_due(
@@ -198,7 +259,7 @@ def begin_full(old: Pass) -> Pass:
 
 def again(old: Pass) -> Pass:
     """Go on with a pass in another session: its iterator is no more. Out of order it begins anew."""
-    resumed = replace(old, iterator="", iterator_of="", asked_in="", widen=1)
+    resumed = replace(old, iterator="", iterator_of="", asked_in="", widen=1, remaining=None)
     if resumed.phase is Phase.FAILED:
         resumed = replace(resumed, phase=Phase.PAGES if resumed.queries else Phase.WAITING)
     return resumed
@@ -223,7 +284,12 @@ def _is_short(one: Pass) -> bool:
 
 
 def ask(one: Pass, *, set_id: str, ticket_hash: str, now: datetime, limits: Limits) -> tuple[Pass, Question]:
-    """Give the next question about a list, and the pass that waits for its answer."""
+    """Give the next question about a list, and the pass that waits for its answer.
+
+    A pass that confirms gets its ListIDs from the caller, who knows which entries it did not see.
+    """
+    if one.phase is Phase.CONFIRMING:
+        return replace(one, asked_in=set_id, asked_max=0), Question(kind=one.kind)
     if one.kind in (ACTIVITY, DELETED, ListKind.TEMPLATE):
         asked = replace(one, asked_in=set_id, asked_max=0, began_at=one.began_at or now)
         return asked, Question(kind=one.kind, since=one.since)
@@ -232,7 +298,7 @@ def ask(one: Pass, *, set_id: str, ticket_hash: str, now: datetime, limits: Limi
         from_name, most = one.range_from, limits.list_page
     elif one.has_iterator:
         # A page that was lost never comes again: a new iterator begins where the names came in order so far.
-        one = replace(one, after=one.after if one.is_ordered else "", is_ordered=True)
+        one = replace(one, after=one.after if one.is_ordered else "", is_ordered=True, remaining=None)
         from_name, most = one.after, limits.list_page
     elif one.is_ordered:
         from_name, most = one.after, limits.list_page * one.widen + bool(one.after)
@@ -281,17 +347,25 @@ def take(
     )
     if one.kind == ListKind.TEMPLATE:
         return _complete(taken, now)
-    is_all = not remaining if one.has_iterator else len(rows) < one.asked_max or not one.asked_max
+    if remaining is None or not one.has_iterator:
+        # Also where an iterator does not say what is left: a full page may not be the last one.
+        is_all = len(rows) < one.asked_max or not one.asked_max
+    elif remaining and (not rows or (one.remaining is not None and remaining >= one.remaining)):
+        return fail(taken, STUCK)
+    else:
+        is_all = remaining <= 0
     if one.is_ordered and not _in_order(one, rows):
         taken = replace(taken, is_ordered=False, after="")
         if not one.has_iterator and not (is_all and not one.range_from):
             return taken
     if is_all:
         return _complete(taken, now)
-    last = _root(rows[-1].full_name) if rows and taken.is_ordered else taken.after
+    named = [row.full_name for row in rows if row.full_name]
+    last = _root(named[-1]) if named and taken.is_ordered else taken.after
     if one.has_iterator:
         last = last if one.kind in RESUMABLE else ""
-        return replace(taken, after=last, iterator=iterator or "", iterator_of=ticket_hash)
+        kept = iterator if iterator and len(iterator) <= ITERATOR_MAX else ""
+        return replace(taken, after=last, iterator=kept, iterator_of=ticket_hash, remaining=remaining)
     # The page ended where it began: more names than a page holds stand below one, so the page grows.
     stuck = last.casefold() == one.after.casefold()
     return replace(taken, after=last, widen=one.widen * 2 if stuck else 1)
@@ -302,12 +376,43 @@ def counted(one: Pass, total: int) -> Pass:
     return replace(one, total=total)
 
 
+def note_skipped(one: Pass, *, read: Collection[str], skipped: Sequence[Skipped]) -> Pass:
+    """Remember which rows could not be read, and forget those that can be by now (or are gone: `read` too)."""
+    if not one.skipped and not skipped:
+        return one
+    known: dict[str | Skipped, Skipped] = {row.list_id or row: row for row in one.skipped if row.list_id not in read}
+    known |= {row.list_id or row: row for row in skipped}
+    return replace(one, skipped=tuple(known.values())[:SKIPPED_MAX])
+
+
+def skipped_note(one: Pass) -> str:
+    """Say which rows could not be read, and what to do; empty when all could be."""
+    count = len(one.skipped)
+    if not count:
+        return ""
+    first = one.skipped[0]
+    name = f"“{first.name}”" if first.name else first.list_id or "one without a name"
+    others = {0: "", 1: " and 1 other"}.get(count - 1, f" and {count - 1} others")
+    what = "an entry" if count == 1 else f"{count} entries"
+    return (
+        f"QuickBooks sent {what} of its {one.kind.replace('_', ' ')} list in a form that could not be read: "
+        f"{name}{others}. Nothing was changed here for {'it' if count == 1 else 'them'}; the rest of the list is up to "
+        "date. Ask the support of your transport software to look at this."
+    )
+
+
 def came_short(one: Pass, seen: int) -> Pass | None:
     """Give the pass to begin anew when a full one ended with fewer entries than QuickBooks had told at its start.
 
-    Either entries were deleted meanwhile, or the order of names was not what it seemed: nothing may be called gone.
+    Either entries were deleted meanwhile, or the order of names was not what it seemed, or a page was left out.
     """
-    if one.mode is not Mode.FULL or one.total is None or seen >= one.total or one.restarts >= RESTARTS_MAX:
+    expected = None if one.total is None else one.total - len(one.skipped)
+    return None if expected is None or seen >= expected else left_out(one)
+
+
+def left_out(one: Pass) -> Pass | None:
+    """Give the pass to begin anew when a full one left out entries that are in QuickBooks; None: often enough."""
+    if one.mode is not Mode.FULL or one.restarts >= RESTARTS_MAX:
         return None
     fresh = begin_full(replace(one, generation=one.generation - 1))
     return replace(fresh, restarts=one.restarts + 1, is_ordered=one.has_iterator, bound=one.bound)
@@ -339,7 +444,7 @@ def _complete(one: Pass, now: datetime) -> Pass:
     """
     took = now - one.began_at if one.queries > 1 and one.began_at is not None else timedelta()
     reached = earlier(one.highest, took) if one.highest else ""
-    ended = replace(one, iterator="", iterator_of="", after="", widen=1, is_ordered=True)
+    ended = replace(one, iterator="", iterator_of="", remaining=None, after="", widen=1, is_ordered=True)
     if one.mode is Mode.FULL and one.phase is Phase.PAGES and one.queries > 1 and reached:
         return replace(ended, phase=Phase.SETTLING, since=reached, began_at=None, queries=0)
     return replace(
@@ -347,7 +452,7 @@ def _complete(one: Pass, now: datetime) -> Pass:
         phase=Phase.DONE,
         bound=later_of(one.bound, reached),
         failures=0,
-        note="",
+        note=skipped_note(one),
         needs_full=one.needs_full and one.mode is not Mode.FULL,
     )
 
@@ -361,6 +466,8 @@ def _root(full_name: str) -> str:
 def _in_order(one: Pass, rows: Sequence[Seen]) -> bool:
     last = one.after.casefold()
     for row in rows:
+        if not row.full_name:
+            continue
         root = _root(row.full_name).casefold()
         if root < last:
             return False

@@ -26,6 +26,7 @@ from qbxml.lists import (
     TermsRet,
     VendorRet,
 )
+from qbxml.status_codes import ERROR_FROM, WARNING_FROM
 from qbxml.text import to_ascii_xml
 
 #: Reaches every product from 2014 to 2024 without loss for this export (qbxml.md 2.1).
@@ -123,6 +124,16 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """An object of an answer that cannot be read, as far as it can be named."""
+
+    list_id: str | None
+    name: str | None
+    reason: str
+    """For those who read logs, such as `IsActive: Input should be a valid boolean`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """The answer to one request."""
 
@@ -141,8 +152,13 @@ class Response:
 
     @property
     def is_error(self) -> bool:
-        """Whether nothing was done; Info and Warn answers carry data (qbxml.md 6.1)."""
-        return self.severity == "Error"
+        """Whether it carries no data: by its code, and also where only the severity says so (qbxml.md 6.1)."""
+        return self.status_code >= ERROR_FROM or self.severity == "Error"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing casts doubt on its data: what is not in it is not in QuickBooks (qbxml.md 6.1)."""
+        return 0 <= self.status_code < WARNING_FROM and self.severity not in ("Warn", "Error")
 
     @property
     def txn_id(self) -> str | None:
@@ -171,6 +187,10 @@ class Response:
     def rets_of(self, model: type[_RetT]) -> list[_RetT]:
         """The answered objects of one kind."""
         return [ret for ret in self.rets() if isinstance(ret, model)]
+
+    def rows_of(self, model: type[_RetT]) -> list[_RetT | UnreadableRow]:
+        """Every object of the answer in its order; one that cannot be read, or is of another kind, harms no other."""
+        return [_row(child, model) for child in self.element.iterchildren("*")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +276,19 @@ def _response(node: etree._Element) -> Response:
     )
 
 
+def _row(node: etree._Element, model: type[_RetT]) -> _RetT | UnreadableRow:
+    try:
+        ret = read_ret(node)
+        reason = f"{node.tag} was not asked for"
+    except UnreadableResponse as error:
+        ret, reason = None, str(error)
+    if isinstance(ret, model):
+        return ret
+    return UnreadableRow(
+        list_id=_text(node, "ListID"), name=_text(node, "FullName") or _text(node, "Name"), reason=reason
+    )
+
+
 def _text(node: etree._Element, path: str) -> str | None:
     return (node.findtext(path) or "").strip() or None
 
@@ -284,5 +317,12 @@ def read_ret(node: etree._Element) -> ReadModel | None:
     try:
         return model.from_xml_tree(cast("Any", node))
     except (ValidationError, ParsingError) as error:
-        first = str(error).splitlines()[0]
-        raise UnreadableResponse(f"The answer holds a {tag} that cannot be read: {first}.") from error
+        raise UnreadableResponse(f"The answer holds a {tag} that cannot be read: {_reason(error)}.") from error
+
+
+def _reason(error: ValidationError | ParsingError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

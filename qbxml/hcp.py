@@ -62,7 +62,6 @@ def parse_hcp(text: str) -> HostAndCompany | None:
         host, company, preferences = (rets.get(tag) for tag in ("HostRet", "CompanyRet", "PreferencesRet"))
         if host is None and company is None and preferences is None:
             return None
-        read = read_ret(preferences) if preferences is not None else None
     except UnreadableResponse:
         return None
     return HostAndCompany(
@@ -72,8 +71,17 @@ def parse_hcp(text: str) -> HostAndCompany | None:
         else (),
         company_name=(_text(company, "CompanyName") or None) if company is not None else None,
         private=tuple(map(_private, company.iterchildren("DataExtRet"))) if company is not None else (),
-        preferences=read if isinstance(read, PreferencesRet) else None,
+        preferences=_preferences(preferences) if preferences is not None else None,
     )
+
+
+def _preferences(node: etree._Element) -> PreferencesRet | None:
+    """Read them; what cannot be read of them must not hide which company file is open."""
+    try:
+        read = read_ret(node)
+    except UnreadableResponse:
+        return None
+    return read if isinstance(read, PreferencesRet) else None
 
 
 def _private(node: etree._Element) -> Private:

@@ -152,10 +152,14 @@ class TemplateQuery(QueryRequest, tag="TemplateQueryRq"):
 # --- Answers --------------------------------------------------------------------------------------------------------
 
 
-class ListRet(ReadModel):
-    """What every list entry has. `full_name` is the name when the list has no levels."""
+LIST_ID_MAX = 36
+"""Characters of a ListID in the schemas."""
 
-    list_id: str = element(tag="ListID")
+
+class ListRet(ReadModel):
+    """What every list entry has: an id and a name. `full_name` is the name when the list has no levels."""
+
+    list_id: str = element(tag="ListID", min_length=1, max_length=LIST_ID_MAX)
     time_created: str | None = element(tag="TimeCreated", default=None)
     time_modified: str | None = element(tag="TimeModified", default=None)
     edit_sequence: str | None = element(tag="EditSequence", default=None)
@@ -169,6 +173,12 @@ class ListRet(ReadModel):
         if isinstance(data, dict) and not data.get("full_name") and data.get("name"):
             return {**data, "full_name": data["name"]}
         return data
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Self:
+        if not self.full_name.strip():
+            raise ValueError("the entry has no name")
+        return self
 
 
 class CustomerRet(ListRet, tag="CustomerRet"):

@@ -11,7 +11,7 @@ import re
 
 from qbxml.hresults import HRESULTS
 from qbxml.qbwc_codes import QBWC_CODES, QbwcCode
-from qbxml.status_codes import STATUS_BY_TEXT, STATUS_CODES, STATUS_RANGES
+from qbxml.status_codes import ERROR_FROM, STATUS_BY_TEXT, STATUS_CODES, STATUS_RANGES
 from qbxml.verdicts import Entry, Owner, Retry, Verdict
 
 __all__ = ["QBWC_CODES", "Owner", "QbwcCode", "Retry", "Verdict", "classify_hresult", "classify_status"]
@@ -99,7 +99,8 @@ def _unknown_status(code: int, severity: str, message: str) -> Verdict:
         message,
     )
     # A warning usually comes with a saved document: stopping as if nothing had been written would invite a duplicate.
-    return verdict if severity == "Error" else _unknown_outcome(verdict)
+    # Only where the code and the severity agree that it is an error was nothing written for certain.
+    return verdict if severity == "Error" and not 0 <= code < ERROR_FROM else _unknown_outcome(verdict)
 
 
 def _with_text(verdict: Verdict, message: str) -> Verdict:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from qbxml.verdicts import Entry, Owner, Retry
 
+WARNING_FROM = 500
+"""Codes from here on are warnings: data may come, but perhaps not all of it (qbxml.md 6.1)."""
+ERROR_FROM = 1000
+"""Codes from here on are errors and return no data, whatever the severity beside them says (qbxml.md 6.1)."""
+
 _NOTHING = "Nothing to do."
 _SEND_TO_US = "Report this to the people who run the export; they correct it. The document waits until then."
 _EXPORT_AGAIN = "then export the document again."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import DISCONNECTED, ODD_TEXTS, QuickBooksCrash, QuickBooksError, RequestProblem, Status
+from .odd_lists import OddLists
 
 CrashPoint = Literal["before_commit", "after_commits", "before_record", "after_record"]
 HangPoint = Literal["before_judged", "before_commit", "after_commits", "before_record", "after_record"]
@@ -59,6 +60,8 @@ class Faults:
     _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
     _documents: dict[str, deque[_Refusal]] = field(default_factory=dict)
     _lost_records: int = 0
+    lists: OddLists = field(default_factory=OddLists)
+    """Answers to list queries that are not what they should be."""
 
     def crash_before_commit(self, hresult: str | None = DISCONNECTED) -> None:
         """The next set with a write kills QuickBooks before anything of it is written."""

@@ -146,6 +146,8 @@ class Session:
         except RequestProblem as problem:
             return _answer(request, problem.status)
         _keep_only(answer, [child.text or "" for child in request.element.iterchildren("IncludeRetElement")])
+        if not request.writes:
+            self._company.faults.lists.on_answer(request.name, request.element, answer)
         return answer
 
     def _query(self, request: Request) -> etree._Element:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,8 +105,35 @@ def mark_gone(session: Session, company_id: str, kind: str, list_ids: Sequence[s
     return marked
 
 
+def unseen(session: Session, company_id: str, kind: str, *, generation: int, limit: int) -> list[str]:
+    """Give the ids of living entries that a full pass did not see, in a fixed order."""
+    query = select(ListEntry.list_id).where(
+        ListEntry.company_id == company_id,
+        ListEntry.kind == kind,
+        ListEntry.generation < generation,
+        ListEntry.is_gone.is_(False),
+    )
+    return list(session.scalars(query.order_by(ListEntry.list_id).limit(limit)))
+
+
+def keep(session: Session, company_id: str, kind: str, list_ids: Collection[str], *, generation: int) -> None:
+    """Count entries as seen by a full pass without touching them: they are in QuickBooks, or may be."""
+    every = list(list_ids)
+    for start in range(0, len(every), IDS_MAX):
+        session.execute(
+            update(ListEntry)
+            .where(
+                ListEntry.company_id == company_id,
+                ListEntry.kind == kind,
+                ListEntry.list_id.in_(every[start : start + IDS_MAX]),
+            )
+            .values(generation=generation)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def mark_unseen(session: Session, company_id: str, kind: str, *, generation: int, at: datetime) -> None:
-    """Mark as gone what a complete full pass did not see."""
+    """Mark as gone what a complete full pass of a list that cannot be asked by ListID did not see."""
     session.execute(
         update(ListEntry)
         .where(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.tables import Base
+from store.tables import Base, Json
 
 
 class CompanySync(Base):
@@ -47,7 +47,7 @@ class ListSync(Base):
     kind: Mapped[str] = mapped_column(String(20), primary_key=True)
     """A `mapping.lists.ListKind`, or `deleted` and `activity`: questions that are asked once a sync."""
     phase: Mapped[str] = mapped_column(String(12))
-    """waiting | pages | settling | done | failed"""
+    """waiting | pages | settling | confirming | done | failed"""
     mode: Mapped[str] = mapped_column(String(8))
     """full | changes"""
     generation: Mapped[int] = mapped_column(default=0)
@@ -80,6 +80,10 @@ class ListSync(Base):
     restarts: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     note: Mapped[str] = mapped_column(Text, default="")
+    remaining: Mapped[int | None]
+    """Rows that the iterator under way still had after its last page."""
+    skipped: Mapped[list[Json]] = mapped_column(JSON, default=list)
+    """Entries whose newest row could not be read: list_id, name, reason."""
     needs_full: Mapped[bool] = mapped_column(default=False)
     entries: Mapped[int] = mapped_column(default=0)
     inactive: Mapped[int] = mapped_column(default=0)

@@ -114,7 +114,17 @@ def test_saved_without_answer_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "severity", "retry"), [(4711, "Error", N), (777, "Warn", U), (3, "Info", D), (3, "Error", N), (-1, "", U)]
+    ("code", "severity", "retry"),
+    [
+        (4711, "Error", N),
+        (4711, "Info", U),
+        (777, "Warn", U),
+        (777, "Info", U),
+        (777, "Error", U),
+        (3, "Info", D),
+        (3, "Error", U),
+        (-1, "", U),
+    ],
 )
 def test_unknown_status_codes_stop_with_their_text(code: int, severity: str, retry: Retry) -> None:
     verdict = classify_status(code, severity, "Odd  thing\nhappened.")
