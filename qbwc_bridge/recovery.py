@@ -214,8 +214,9 @@ def _judge(
         is_by_entity = not (answer.request_id or "").endswith(f".{NUMBER}")
         if is_by_entity and len(found) >= LOOKUP_ROWS_MAX:
             doubts.append("Too many transactions of this customer or vendor are to be looked through")
-        # A merged or deleted customer: what was written for it is now listed under another name.
-        if is_by_entity and not answer.is_error and answer.status_code >= WARNING:
+        # A merged or deleted customer: what was written for it is now listed under another name. A number that is not
+        # there is told with 500 and proves it; other warnings may leave transactions out (qbxml.md 0, 6.2).
+        if not answer.is_error and answer.status_code >= (WARNING if is_by_entity else WARNING + 1):
             doubts.append(answer.message)
     ours = next((row for row in rows if _same_guid(row.external_guid, request.facts.external_guid)), None)
     if ours is not None:

@@ -23,6 +23,13 @@ class SyncRequest(BaseModel):
     full: bool = Field(default=False, strict=True, description="Read all lists anew instead of what changed.")
 
 
+class UnreadableEntry(BaseModel):
+    """An entry that QuickBooks sent in a form that could not be read."""
+
+    list_id: str = Field(description="QuickBooks' id of it; empty when even that could not be read.")
+    full_name: str = Field(description="Its name as far as it could be read.")
+
+
 class ListView(BaseModel):
     """One list."""
 
@@ -34,7 +41,10 @@ class ListView(BaseModel):
     rows_expected: int | None = Field(description="How many rows that pass is to bring, where QuickBooks said so.")
     last_full_at: datetime | None = Field(description="When the whole list was read last.")
     last_sync_at: datetime | None = Field(description="When it was brought up to date last.")
-    note: str = Field(description="Why it could not be read, and what to do.")
+    note: str = Field(description="What could not be read, and what to do; empty when all is well.")
+    unreadable: list[UnreadableEntry] = Field(
+        description="Entries that could not be read. They stay as they were, and the rest of the list is up to date."
+    )
 
 
 class ListsView(BaseModel):
@@ -46,7 +56,7 @@ class ListsView(BaseModel):
     last_full_at: datetime | None = Field(description="Since when every list is known as a whole.")
     last_sync_at: datetime | None = Field(description="The lists are as they were then, or newer.")
     retry_at: datetime | None = Field(description="After a failure: when it is tried again at the earliest.")
-    note: str = Field(description="Why the newest sync failed, and what to do.")
+    note: str = Field(description="Why the newest sync failed, or what could not be read of it, and what to do.")
     kinds: dict[ListKind, ListView] = Field(description="Each list by its kind; empty before the first sync.")
 
 
@@ -89,7 +99,7 @@ def item_view(row: ListEntry) -> ExternalItem:
 
 
 def _list_view(row: ListSync) -> ListView:
-    states = {"pages": "running", "settling": "running"}
+    states = {"pages": "running", "settling": "running", "confirming": "running"}
     return ListView(
         state=states.get(row.phase, row.phase),
         entries=row.entries,
@@ -100,4 +110,5 @@ def _list_view(row: ListSync) -> ListView:
         last_full_at=row.last_full_at,
         last_sync_at=row.last_sync_at,
         note=row.note,
+        unreadable=[UnreadableEntry(list_id=one["list_id"], full_name=one["name"]) for one in row.skipped],
     )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from simulator.company import CompanyFile
-from simulator.records import Account, Customer, Item, ListObject, SalesTaxCode, Template, Terms, Vendor
+from simulator.records import Account, ClassObject, Customer, Item, ListObject, SalesTaxCode, Template, Terms, Vendor
 from store.engine import Database
 from store.list_tables import ListEntry
 from store.sync_tables import CompanySync, ListSync
@@ -21,6 +21,16 @@ KINDS = {
     "classes": "class",
     "tax_codes": "sales_tax_code",
     "templates": "template",
+}
+KINDS_OF: dict[type[ListObject], str] = {
+    Customer: "customer",
+    Vendor: "vendor",
+    Item: "item",
+    Account: "account",
+    Terms: "terms",
+    ClassObject: "class",
+    SalesTaxCode: "sales_tax_code",
+    Template: "template",
 }
 Known = dict[tuple[str, str], tuple[Any, ...]]
 
