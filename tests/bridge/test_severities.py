@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qbwc_bridge.recovery import judge_activity, judge_lookup
+from qbwc_bridge.recovery import judge_activity, judge_lookup, question_ids
 from qbwc_bridge.rulings import Again, Arrived, Facts, Rejected, Ruling, SentRequest, Unknown, judge_answers
 from qbxml.envelope import MessageSetResponse, parse_response
 from qbxml.hcp import parse_hcp
@@ -57,22 +57,28 @@ def test_a_write_is_judged_by_its_code_and_its_transaction(
     assert isinstance(found, ruling)
 
 
+def looked_up(told: dict[str, tuple[int, str]]) -> Ruling:
+    """Judge a look-up that found nothing; `told` are other statuses by what the question asked by."""
+    answers = {}
+    for question in question_ids([SENT], SENT):
+        by = question.rpartition(".")[2]
+        usual = (500, "Warn") if by == "n" else (1, "Info")
+        (answers[question],) = answer(status("InvoiceQuery", question, *told.get(by, usual))).responses
+    (found,) = judge_lookup([SENT], answers)
+    return found
+
+
 @pytest.mark.parametrize("severity", ["Info", "Warn", "Error"])
 @pytest.mark.parametrize("code", [501, 510, 540, 1000, 3250])
 @pytest.mark.parametrize("which", ["n", "e"])
 def test_a_look_up_that_did_not_work_proves_no_absence(code: int, severity: str, which: str) -> None:
     """Neither of its two questions: the document is not sent again on the strength of it."""
-    codes = {"n": (500, "Warn"), "e": (1, "Info")} | {which: (code, severity)}
-    responses = [status("InvoiceQuery", f"r1.1.{name}", *told) for name, told in codes.items()]
-    (found,) = judge_lookup([SENT], answer(*responses))
-    assert isinstance(found, Rejected)
+    assert isinstance(looked_up({which: (code, severity)}), Rejected)
 
 
 def test_a_look_up_that_worked_proves_absence() -> None:
     """500 by number, 1 by customer."""
-    by_number, by_entity = status("InvoiceQuery", "r1.1.n", 500, "Warn"), status("InvoiceQuery", "r1.1.e", 1, "Info")
-    (found,) = judge_lookup([SENT], answer(by_number, by_entity))
-    assert isinstance(found, Again)
+    assert isinstance(looked_up({}), Again)
 
 
 @pytest.mark.parametrize("severity", ["Info", "Error"])
