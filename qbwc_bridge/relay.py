@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     SearchAttributeKey,
     SearchAttributePair,
@@ -27,6 +27,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from mapping.issues import Owner
+from qbwc_bridge.known_runs import Known, Unreadable, read_run, write_down
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.pace import Pace
 from store import companies, connection_watch, exports, outbox, queue, sign_ins, webhooks
@@ -82,6 +83,10 @@ class _Settled:
 
 class _StillClosingError(Exception):
     """The run before has not ended yet; the start is tried again."""
+
+
+class _UnreadableRunError(Exception):
+    """A run has succeeded, and how cannot be read; the start is tried again later."""
 
 
 class Relay:
@@ -168,7 +173,7 @@ class Relay:
             self._database.passing("relay: taken")
         by_workflow, results = await self._deliver(client, rows)
         failed = [result for result in results if isinstance(result, BaseException)]
-        refused = [one for one in failed if isinstance(one, RPCError) and one.status not in PASSING]
+        refused = [one for one in failed if _is_of_one_workflow(one)]
         closing = [one for one in failed if isinstance(one, _StillClosingError)]
         for one in failed:
             if one not in refused and one not in closing:
@@ -181,7 +186,7 @@ class Relay:
             # Temporal is there and does not take these: the others must not wait for them.
             why = {w: r for w, r in zip(by_workflow, results, strict=True) if r in refused}
             first = next(iter(why))
-            status = refused[0].status.name if isinstance(refused[0], RPCError) else ""
+            status = refused[0].status.name if isinstance(refused[0], RPCError) else type(refused[0]).__name__
             log.error("Temporal refuses signals", workflows=len(refused), first=first, status=status)
             for name in why:
                 self._metrics.refused.labels(_label(by_workflow[name][0])).inc()
@@ -224,10 +229,37 @@ class Relay:
 
     async def _send(self, client: Client, row: OutboxSignal) -> None:
         if row.signal == outbox.START:
-            await _start(client, row.workflow_id, WorkflowStart.model_validate(row.payload), self._task_queue)
+            start = WorkflowStart.model_validate(row.payload)
+            other = await _start(client, row.workflow_id, start, self._task_queue)
+            if other is not None:
+                await self._read_other(client, row.workflow_id, start, other)
             return
         handle = client.get_workflow_handle(row.workflow_id)
         await handle.signal(row.signal, row.payload, rpc_timeout=RPC_TIMEOUT)
+
+    async def _read_other(self, client: Client, workflow_id: str, start: WorkflowStart, run_id: str) -> None:
+        """A start found a run that goes on or has succeeded. What it came to is written down, if we do not know it.
+
+        Our database may have lost it: then nobody else would tell how the export ended.
+        """
+        execution = await client.get_workflow_handle(workflow_id, run_id=run_id).describe(rpc_timeout=RPC_TIMEOUT)
+        if execution.status is WorkflowExecutionStatus.RUNNING:
+            if start.after_run == run_id:
+                raise _StillClosingError(workflow_id)
+            return  # the same export: it tells by itself how it goes
+        if start.workflow_type != contracts.WORKFLOW_TYPE:
+            return
+        run = await read_run(client, execution)
+        if isinstance(run, Unreadable):
+            raise _UnreadableRunError(
+                f"the run {run.run_id} has succeeded, and what it came to cannot be read ({run.why})"
+            )
+        await asyncio.to_thread(self._write_down, run)
+
+    def _write_down(self, run: Known) -> None:
+        with self._database.transaction() as session:
+            if write_down(session, run, at=self._clock()):
+                log.warning("an export had succeeded without our knowing", workflow=run.execution.id)
 
     def _take(self) -> Sequence[OutboxSignal]:
         with self._database.transaction() as session:
@@ -318,11 +350,11 @@ class Relay:
             outbox.drop_lease(session, LEASE, holder=self._holder)
 
 
-async def _start(client: Client, workflow_id: str, start: WorkflowStart, task_queue: str) -> None:
-    """Start a workflow unless it runs or has succeeded (design.md 3.1)."""
+async def _start(client: Client, workflow_id: str, start: WorkflowStart, task_queue: str) -> str | None:
+    """Start a workflow unless it runs or has succeeded (design.md 3.1); gives the run that was there already."""
     attributes = [SearchAttributePair(SearchAttributeKey.for_keyword(k), v) for k, v in start.search_attributes.items()]
     try:
-        handle = await client.start_workflow(
+        await client.start_workflow(
             start.workflow_type,
             start.argument,
             id=workflow_id,
@@ -330,21 +362,28 @@ async def _start(client: Client, workflow_id: str, start: WorkflowStart, task_qu
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
             if start.may_repeat
             else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            # Without a signal that must reach it, a run that is there already is told apart from a new one.
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+            if start.signal is None
+            else WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=start.summary or None,
             start_signal=start.signal,
             start_signal_args=[start.signal_argument] if start.signal is not None else [],
             rpc_timeout=RPC_TIMEOUT,
         )
-    except WorkflowAlreadyStartedError:
-        return  # it has succeeded: there is nothing to start, and the read model says or will say so
-    if start.after_run is not None and handle.result_run_id == start.after_run:
-        raise _StillClosingError(workflow_id)
+    except WorkflowAlreadyStartedError as error:
+        return error.run_id
+    return None
 
 
 def _label(row: OutboxSignal) -> str:
     return "start" if row.signal == outbox.START else row.signal
+
+
+def _is_of_one_workflow(error: BaseException) -> bool:
+    """Say whether it says something of one workflow, while Temporal takes the others."""
+    return isinstance(error, _UnreadableRunError) or (isinstance(error, RPCError) and error.status not in PASSING)
 
 
 def _is_workflow_gone(error: RPCError) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -196,6 +198,73 @@ async def test_a_start_is_the_same_export_while_it_runs_and_a_new_run_after_it(
     second = await handle.describe()
     assert second.run_id != first.run_id
     await handle.terminate()
+
+
+@workflow.defn(name=contracts.WORKFLOW_TYPE, sandboxed=False)
+class Exported:
+    """An export that succeeds at once, with what its document's memo says as result."""
+
+    @workflow.run
+    async def run(self, inp: contracts.ExportInput) -> Any:
+        if inp.document.get("memo") == "nonsense":
+            return {"txn_number": {"of": "no type"}}
+        return contracts.Transaction(txn_id="7A-1", ref_number="ALREADY-1")
+
+
+async def _exported_and_forgotten(client: Client, clock: stores.Clock, database: Database, document: Any) -> str:
+    """An export that succeeded, and of which our database knows only that it was accepted anew."""
+    stores.add_company(database)
+    start = contracts.export_start("acme", document, number="A-1")
+    workflow_id = contracts.export_workflow_id("acme", "invoice", document["id"])
+    queue_name = f"exported-{uuid.uuid4().hex}"
+    async with Worker(client, task_queue=queue_name, workflows=[Exported]):
+        await client.execute_workflow(start.workflow_type, start.argument, id=workflow_id, task_queue=queue_name)
+    new = exports.NewExport(
+        company_id="acme",
+        kind="invoice",
+        document_id=document["id"],
+        number="A-1",
+        content_hash="another",
+        document=document,
+    )
+    with database.transaction() as session:
+        exports.add_export(session, new, state="Mapped", at=clock.now).detail = contracts.ACCEPTED
+        outbox.add_start(session, workflow_id=workflow_id, start=start.model_dump(mode="json"), at=clock.now)
+    return workflow_id
+
+
+async def test_a_start_of_what_has_succeeded_takes_over_the_result(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """The database stepped back before the export: its row becomes Successful with the transaction, and tells it."""
+    document = stores.an_invoice(f"known_{uuid.uuid4().hex[:8]}")
+    workflow_id = await _exported_and_forgotten(temporal.client, clock, database, document)
+    assert await a_relay(database, temporal.client, clock).deliver_once(temporal.client) == 1
+    with database.transaction() as session:
+        row = exports.by_workflow_id(session, workflow_id)
+        assert row is not None
+        assert (row.state, row.quickbooks["txn_id"], row.ref_number) == ("Successful", "7A-1", "ALREADY-1")
+        assert [entry.state for entry in exports.timeline(session, row.id)] == ["Successful"]
+        assert exports.numbers_of_others(session, company_id="acme", kind="invoice", party_id="", document_id="x")(
+            "already-1"
+        )
+
+
+async def test_a_result_that_cannot_be_read_is_told_and_asked_for_again(
+    temporal: WorkflowEnvironment, database: Database, clock: stores.Clock
+) -> None:
+    """It is there, and nobody can say as what: the start stays, the row says why, the others go on."""
+    document = stores.an_invoice(f"known_{uuid.uuid4().hex[:8]}", memo="nonsense")
+    workflow_id = await _exported_and_forgotten(temporal.client, clock, database, document)
+    put(database, clock, "never-was-7", range(1))
+    relay = a_relay(database, temporal.client, clock)
+    assert await relay.deliver_once(temporal.client) == 1
+    with database.transaction() as session:
+        row = exports.by_workflow_id(session, workflow_id)
+        assert row is not None
+        assert (row.state, row.owner) == ("Mapped", "us")
+        assert "has succeeded, and what it came to cannot be read" in row.detail
+        assert outbox.waits_to_start(session, workflow_id)
 
 
 async def test_an_export_whose_workflow_temporal_lost_is_started_again(
