@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ops.parent_watch import end_with_supervisor
 from ops.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ app.add_typer(keys, name="keys")
 
 def main() -> int:
     """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    end_with_supervisor(os.environ)
     try:
         app(prog_name="qbd")
     except ProblemError as problem:

@@ -67,11 +67,13 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
             [
                 Part(
                     name="temporal",
-                    command=embedded.server_command(
-                        port=settings.temporal_port,
-                        database_file=settings.data_dir.absolute() / "temporal.sqlite3",
-                        ui_port=settings.temporal_ui_port if with_ui else None,
-                        codec_endpoint=codec_address(settings) if settings.payload_keys else None,
+                    command=_watched(
+                        embedded.server_command(
+                            port=settings.temporal_port,
+                            database_file=settings.data_dir.absolute() / "temporal.sqlite3",
+                            ui_port=settings.temporal_ui_port if with_ui else None,
+                            codec_endpoint=codec_address(settings) if settings.payload_keys else None,
+                        )
                     ),
                     environment=environment,
                     ready=functools.partial(embedded.server_ready, address),
@@ -98,6 +100,11 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
         ]
     )
     return waves
+
+
+def _watched(command: list[str]) -> list[str]:
+    """Let a program that is not ours end with us, where the kernel does not see to it (supervisor.py)."""
+    return command if sys.platform == "linux" else [sys.executable, "-P", "-m", "ops.parent_watch", *command]
 
 
 async def answers(url: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.parent_watch import PARENT
 from ops.problems import StackError
 
 READY_TIMEOUT_S = 30.0
@@ -114,13 +116,13 @@ class Supervisor:
         with path.open("ab") as log:
             child.process = await asyncio.create_subprocess_exec(
                 *child.part.command,
-                env=dict(child.part.environment),
+                env={**child.part.environment, PARENT: str(os.getpid())},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # Ctrl-C in a terminal reaches us alone, so that we can stop the parts in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=functools.partial(_die_with, os.getpid()),
             )
         child.started = time.monotonic()
 
@@ -196,7 +198,10 @@ def _signal_session(pid: int, number: int) -> bool:
     return True
 
 
-def _die_with_parent() -> None:
-    # If we are killed, nobody is left to stop the children, and the next start would find its ports taken.
+def _die_with(parent: int) -> None:
+    # If we are killed, nobody is left to stop the children, and the next start would find its ports taken. At once: a
+    # signal that asks may come before the program has learnt to hear it, or while it cannot.
     if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # we were killed before the kernel was told
+            os.kill(os.getpid(), signal.SIGKILL)
