@@ -396,6 +396,8 @@ def _wrong_id(inp: PrepareInput) -> str | None:
     if inp.workflow_id is None:
         return None
     own = export_workflow_id(inp.company_id, str(inp.document.get("kind")), str(inp.document.get("id")))
+    if not contracts.is_export_id(own):
+        return f"Its company and the kind and id of its document are no ids: {own[:ID_SHOWN_MAX]!r}."
     if inp.workflow_id == own:
         return None
     return (

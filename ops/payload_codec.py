@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     ActivitySerializationContext,
@@ -110,6 +112,19 @@ class KeptConverters(CompositePayloadConverter):
 
     def __init__(self) -> None:
         super().__init__(*_converters())
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        """Convert; what is wanted as anything and cannot be converted stays as it is, for its reader to refuse."""
+        if type_hints:
+            return super().from_payloads(payloads, type_hints)
+        return [self._as_anything(payload) for payload in payloads]
+
+    def _as_anything(self, payload: Payload) -> Any:
+        try:
+            [value] = super().from_payloads([payload])
+        except (KeyError, RuntimeError, ValueError):
+            return RawValue(payload)
+        return value
 
 
 @cache

@@ -6,12 +6,15 @@ Payload models ignore unknown fields and only ever gain optional ones: older his
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from mapping.issues import Issue, Owner
+
+_EXPORT_ID = re.compile(r"export(/[A-Za-z0-9_.\-]{1,64}){3}")
 
 TASK_QUEUE = "qbd-exports"
 WORKFLOW_TYPE = "QuickBooksExport"
@@ -33,6 +36,10 @@ STARTING_AGAIN = "Starting again"
 """Details of an export that our API accepted and that has not begun: what the row holds then is what is exported."""
 
 REASON_MAX = 300
+KEY_MAX = 60
+CODE_MAX = 100
+OWNER_MAX = 20
+"""What the columns hold that these go to: a longer one, from some other client, could never be written down."""
 
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Failure code of an export that may already be in QuickBooks: it is exported again only if a person says so."""
@@ -94,10 +101,10 @@ def not_taken(detail: str, reason: str) -> str:
 class Failure(BaseModel):
     """Why an export failed, whose turn it is, and what to do."""
 
-    code: str
+    code: str = Field(max_length=CODE_MAX)
     message: str
     explanation: str
-    owner: str
+    owner: str = Field(max_length=OWNER_MAX)
     next_step: str
     issues: list[Issue] = []
 
@@ -188,14 +195,14 @@ class Sent(BaseModel):
     """Signal: the Web Connector fetched the message set with this export's request."""
 
     request_id: str
-    message_set_id: str
+    message_set_id: str = Field(max_length=KEY_MAX)
 
 
 class Outcome(BaseModel):
     """Signal: what became of the request. Exactly one of the three is set; `requeued` sends it back to Queued."""
 
     request_id: str
-    key: str
+    key: str = Field(max_length=KEY_MAX)
     """Different for each outcome of a request: a request may be requeued several times."""
     transaction: Transaction | None = None
     failure: Failure | None = None
@@ -273,6 +280,11 @@ def sync_workflow_id(company_id: str) -> str:
 def export_workflow_id(company_id: str, kind: str, document_id: str) -> str:
     """Give the id under which an export runs; starting it twice is the same export (design.md 3.1)."""
     return f"export/{company_id}/{kind}/{document_id}"
+
+
+def is_export_id(workflow_id: str) -> bool:
+    """Say whether it can be the id of an export: company, kind and document are ids (design.md section 5)."""
+    return _EXPORT_ID.fullmatch(workflow_id) is not None
 
 
 def export_start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 TASK_QUEUE = "qbd-webhooks"
 """Their own: a receiver that is slow holds up no export."""
@@ -12,14 +12,15 @@ ACTIVITY_GIVE_UP = "give_up_webhook"
 
 FIRST_PAUSE_S = 5.0
 GIVE_UP_AFTER_S = 3 * 86_400.0
+PATIENCE_MAX_S = 30 * 86_400.0
 
 
 class DeliveryInput(BaseModel):
     """Which message, and how patiently: the pauses between two tries double, up to six hours."""
 
     delivery_id: str
-    first_pause_s: float = FIRST_PAUSE_S
-    give_up_after_s: float = GIVE_UP_AFTER_S
+    first_pause_s: float = Field(default=FIRST_PAUSE_S, gt=0, le=PATIENCE_MAX_S)
+    give_up_after_s: float = Field(default=GIVE_UP_AFTER_S, gt=0, le=PATIENCE_MAX_S)
 
 
 class DeliveryResult(BaseModel):
