@@ -72,7 +72,7 @@ def until_none(mark: str) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("alone", [False, True], ids=["with the kernel's help", "by looking only"])
 def test_what_a_killed_supervisor_started_ends(tmp_path: Path, *, alone: bool) -> None:
-    """Killed at several moments of its start; one part hears no signal, and one is a program that cannot look itself."""
+    """Killed at several moments of its start; one part hears no signal, one is a program that cannot look itself."""
     (tmp_path / "server.py").write_text(SERVER)
     started = []
     for number, seconds in enumerate(KILLED_AFTER_S):
