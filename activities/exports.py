@@ -39,6 +39,7 @@ from workflows.contracts import (
     RecordInput,
     Transaction,
     export_workflow_id,
+    there_text,
 )
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ def _apply(row: Export | Moving, move: _Move, now: datetime) -> None:
     row.owner = move.failure.owner if move.failure else None
     if move.transaction is not None:
         row.quickbooks = move.transaction.model_dump(mode="json")
+        row.has_differences = bool(move.transaction.differences)
 
 
 ID_SHOWN_MAX = 200
@@ -203,7 +205,7 @@ class ExportActivities:
             request.state = states.CANCELLED  # nothing has left yet: the new content takes its place
         if row.quickbooks is not None:
             found = Transaction.model_validate(row.quickbooks)
-            text = "A person found it in QuickBooks" if found.confirmed_by_person else "It is in QuickBooks"
+            text = "A person found it in QuickBooks" if found.confirmed_by_person else there_text(found)
             self._note(session, row, _Move(ExportState.SUCCESSFUL, text, f"{inp.run_id}/there", transaction=found))
             return Prepared(transaction=found)
         if request is None or request.state == states.CANCELLED:
@@ -232,7 +234,7 @@ class ExportActivities:
         if outcome.transaction is not None:
             found = outcome.transaction
             key = f"{inp.run_id}/found"
-            self._note(session, row, _Move(ExportState.SUCCESSFUL, "It is in QuickBooks", key, transaction=found))
+            self._note(session, row, _Move(ExportState.SUCCESSFUL, there_text(found), key, transaction=found))
             return Prepared(transaction=found)
         failure = outcome.failure
         if failure is None:

@@ -35,6 +35,7 @@ STATUSES: dict[str, str] = {
 KINDS = {"invoice": "Invoices", "carrier_bill": "Carrier bills"}
 OWNERS = {"tms_user": "TMS user", "bookkeeper": "Bookkeeper", "it": "IT", "us": "TMS.ai"}
 OLDER = {"day": "Older than a day", "week": "Older than a week", "month": "Older than a month"}
+FILTERS = ("status", "kind", "owner", "older", "books", "q")
 TOLD_MAX = 5
 """Refusals of one action that are spelled out; the list shows the others."""
 
@@ -50,12 +51,14 @@ def show_documents(
     kind: Filter = "",
     owner: Filter = "",
     older: Filter = "",
+    books: Filter = "",
     q: Filter = "",
     after: Annotated[str, Query(max_length=200)] = "",
     sort: Filter = "",
 ) -> Response:
     """Show a page of the list; every few seconds a script asks for it again."""
-    query = {"status": status, "kind": kind, "owner": owner, "older": older, "q": q, "after": after, "sort": sort}
+    query = {"status": status, "kind": kind, "owner": owner, "older": older, "books": books, "q": q}
+    query |= {"after": after, "sort": sort}
     return _page(request, services, company, query)
 
 
@@ -141,6 +144,7 @@ def _page(
             kind=_known(query["kind"], KINDS),
             owner=_known(query["owner"], OWNERS),
             older_than=_known(query["older"], AGES),
+            only_differing=query["books"] == "differs",
             text=query["q"].strip() or None,
             after=query["after"] or None,
             oldest_first=query["sort"] == "oldest",
@@ -161,7 +165,7 @@ def _page(
         kinds=KINDS,
         owners=OWNERS,
         older=OLDER,
-        is_filtered=any(query[name] for name in ("status", "kind", "owner", "older", "q")),
+        is_filtered=any(query[name] for name in FILTERS),
     )
 
 
@@ -171,7 +175,7 @@ def _changed(query: dict[str, str], changed: dict[str, str]) -> dict[str, str]:
 
 def _query(back: str) -> dict[str, str]:
     found = {name: values[0][:200] for name, values in parse_qs(back).items()}
-    return {name: found.get(name, "") for name in ("status", "kind", "owner", "older", "q", "after", "sort")}
+    return {name: found.get(name, "") for name in (*FILTERS, "after", "sort")}
 
 
 def _refs(chosen: list[str]) -> list[ExportRef]:

@@ -83,7 +83,9 @@ def unfit(entry: ListItem, role: Role, lists: Lists) -> Iterator[Unfit]:
                 )
         case Role.CUSTOMER | Role.VENDOR:
             yield from _foreign_currency(entry, named, lists)
-        case Role.TERMS | Role.TAX_CODE:
+        case Role.TAX_CODE:
+            yield from _taxable(entry, named, lists)
+        case Role.TERMS:
             pass
 
 
@@ -172,6 +174,18 @@ def _wrong_account(named: str, found: str, wanted: str) -> Unfit:
         message=f"{named} of the type {found}, which cannot take {wanted}",
         next_step=f"Choose an account for {wanted}.",
     )
+
+
+def _taxable(entry: ListItem, named: str, lists: Lists) -> Iterator[Unfit]:
+    """Warn of tax on top: documents have none, so what QuickBooks adds makes its total another one (qbxml.md 0.9)."""
+    if entry.facts.get("is_taxable") and lists.facts.sales_tax is not False:
+        yield Unfit(
+            code="tax_code_taxable",
+            message=f"{named}, which is taxable: QuickBooks adds sales tax on top of the total of each invoice to a "
+            "customer who owes it",
+            next_step="Choose a non-taxable code such as Non, unless your customers owe sales tax on freight.",
+            severity=Severity.WARNING,
+        )
 
 
 def _foreign_currency(entry: ListItem, named: str, lists: Lists) -> Iterator[Unfit]:

@@ -175,11 +175,19 @@ def mapping_issues(mapping: CompanyMapping, lists: Lists) -> list[Issue]:
     ]
 
 
-def resolve_mapping(mapping: CompanyMapping, lists: Lists) -> CompanyMapping | list[Issue]:
-    """Give the mapping with the ListID and today's full name in every target, or every reason why it cannot stand."""
-    issues = [issue for issue in mapping_issues(mapping, lists) if issue.is_error]
-    if issues:
-        return issues
+def resolve_mapping(
+    mapping: CompanyMapping, lists: Lists, *, warnings: list[Issue] | None = None
+) -> CompanyMapping | list[Issue]:
+    """Give the mapping with the ListID and today's full name in every target, or every reason why it cannot stand.
+
+    What only somebody should look at is added to `warnings`.
+    """
+    issues = mapping_issues(mapping, lists)
+    errors = [issue for issue in issues if issue.is_error]
+    if errors:
+        return errors
+    if warnings is not None:
+        warnings += issues
     data = mapping.model_dump(mode="json")
     for spot in spots(mapping):
         found = find_target(spot.target, spot.role, lists)

@@ -484,5 +484,6 @@ def _outcome_of(ruling: Arrived) -> Outcome:
         edit_sequence=ruling.edit_sequence,
         ref_number=ruling.ref_number,
         txn_number=ruling.txn_number,
+        differences=list(ruling.differences),
     )
     return Outcome(request_id=ruling.request_id, key="end", transaction=transaction)

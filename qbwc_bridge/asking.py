@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from qbwc_bridge import recovery, unresolved
+from qbwc_bridge.facts import facts_of
 from qbwc_bridge.lookup_parts import Part, next_part
 from qbwc_bridge.meeting import TWIN_WINDOW
-from qbwc_bridge.rulings import UNKNOWN_VERSION, Facts, SentRequest
+from qbwc_bridge.rulings import UNKNOWN_VERSION, SentRequest
 from qbwc_bridge.session import Limits, Step
 from qbwc_bridge.unresolved import PLANT_ID, TRY_ID, Asked
 from qbxml.outcomes import Verdict, normalise_hresult
@@ -151,7 +152,7 @@ class Question:
 def sent_request(request: Request) -> SentRequest:
     """Give the pure view of a request."""
     return SentRequest(
-        id=request.id, operation=request.operation, attempt=request.attempt, facts=Facts(**request.facts)
+        id=request.id, operation=request.operation, attempt=request.attempt, facts=facts_of(request.facts)
     )
 
 

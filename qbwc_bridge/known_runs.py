@@ -179,6 +179,7 @@ def _take_over(row: Export, known: Known, fate: Fate, document: Invoice | Carrie
         # What QuickBooks holds is what that run exported, whatever was handed to us since.
         row.document, row.content_hash, row.number = known.inp.document, content_hash(document), document.number
         row.quickbooks = known.transaction.model_dump(mode="json")
+        row.has_differences = bool(known.transaction.differences)
         row.ref_number = known.transaction.ref_number or row.ref_number
 
 

@@ -18,11 +18,11 @@ from qbwc_bridge.lookup_parts import CHANGED, NUMBER, Part, question_ids
 from qbwc_bridge.rulings import (
     UNREADABLE,
     Again,
-    Arrived,
     Rejected,
     Ruling,
     SentRequest,
     Unknown,
+    arrived,
     judge_hresult,
     transactions,
 )
@@ -33,10 +33,11 @@ from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, bui
 from qbxml.invoices import InvoiceQuery, InvoiceRet
 from qbxml.outcomes import Retry, Verdict
 from qbxml.queries import EntityFilter, ModifiedDateRange, TxnDateRange
+from qbxml.written import written_of
 
 WARNING = 500
 """Status codes from here on say that something asked for could not be found (qbxml.md 6.1)."""
-_FIELDS = ("TxnID", "EditSequence", "TxnNumber", "TxnDate", "RefNumber", "ExternalGUID")
+_FIELDS = ("TxnID", "EditSequence", "TxnNumber", "TxnDate", "RefNumber", "CurrencyRef", "ExternalGUID")
 INVOICE_FIELDS = (*_FIELDS, "CustomerRef", "Subtotal", "SalesTaxTotal")
 BILL_FIELDS = (*_FIELDS, "VendorRef", "AmountDue")
 """Whole transactions of a busy customer would make an answer of many megabytes."""
@@ -220,13 +221,7 @@ def _judge(
             doubts.append(answer.message)
     ours = next((row for row in rows if _same_guid(row.external_guid, request.facts.external_guid)), None)
     if ours is not None:
-        return Arrived(
-            request_id=request.id,
-            txn_id=ours.txn_id,
-            edit_sequence=ours.edit_sequence,
-            ref_number=ours.ref_number,
-            txn_number=str(ours.txn_number) if ours.txn_number is not None else None,
-        )
+        return arrived(request, written_of(ours))
     if unreadable is None and len(given) < len(ids):
         return Unknown(request_id=request.id)
     if unreadable is not None:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qbwc_bridge.differences import differences
+from qbwc_bridge.facts import Facts
 from qbxml.bills import BillRet
-from qbxml.envelope import MessageSetResponse, Response, Written
+from qbxml.envelope import MessageSetResponse, Response
 from qbxml.invoices import InvoiceRet
 from qbxml.outcomes import Retry, Verdict, classify_hresult, classify_status
+from qbxml.written import Written
+from workflows.contracts import Difference
 
 UNREADABLE = "0x80040400"
 """QuickBooks could not parse the document and ran nothing of it (qbxml.md 6.3)."""
@@ -19,18 +23,6 @@ MESSAGE_MAX = 1000
 """QuickBooks' own words are cut to this: they go into signals and rows."""
 TEXT_MAX = 40
 """So are its numbers of a transaction; the schemas allow 36 characters for the longest."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What recognises a transaction of ours in QuickBooks."""
-
-    ref_number: str
-    entity_list_id: str | None
-    entity_full_name: str | None
-    total: str
-    txn_date: str
-    external_guid: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +49,8 @@ class Arrived:
     edit_sequence: str | None
     ref_number: str | None
     txn_number: str | None
+    differences: tuple[Difference, ...] = ()
+    """In what it is otherwise there than it was meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +113,10 @@ def judge_answers(sent: Sequence[SentRequest], answer: MessageSetResponse) -> li
 
 def judge_write(request: SentRequest, response: Response) -> Ruling:
     """Rule on the answer to one Add."""
-    # The TxnID is the proof; whatever is odd beside it must not undo it, so nothing else is read.
+    # The TxnID is the proof; whatever is odd beside it must not undo it, so everything else is only compared, as text.
     written = response.written()
     if written is not None:
-        return _arrived(request, written)
+        return arrived(request, written)
     verdict = classify_status(response.status_code, response.severity, response.message)
     message = response.message[:MESSAGE_MAX]
     match verdict.retry:
@@ -169,13 +163,15 @@ def _split(sent: Sequence[SentRequest], verdict: Verdict, message: str) -> tuple
     return tuple(Again(request_id=r.id, reason=reason, passing=False, batch_max=half) for r in sent)
 
 
-def _arrived(request: SentRequest, written: Written) -> Arrived:
+def arrived(request: SentRequest, written: Written) -> Arrived:
+    """Rule that a request is in QuickBooks, however that was learned, and say what is otherwise there."""
     return Arrived(
         request_id=request.id,
         txn_id=written.txn_id,
         edit_sequence=_cut(written.edit_sequence),
         ref_number=_cut(written.ref_number),
         txn_number=_cut(written.txn_number),
+        differences=differences(request.operation, request.facts, written),
     )
 
 

@@ -28,6 +28,7 @@ from qbxml.lists import (
 )
 from qbxml.status_codes import ERROR_FROM, WARNING_FROM
 from qbxml.text import to_ascii_xml
+from qbxml.written import Written, read_written
 
 #: Reaches every product from 2014 to 2024 without loss for this export (qbxml.md 2.1).
 DEFAULT_VERSION = "13.0"
@@ -114,16 +115,6 @@ def build_message_set(
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A transaction that is in QuickBooks, as the answer to its Add names it. The texts are QuickBooks' own."""
-
-    txn_id: str
-    edit_sequence: str | None
-    ref_number: str | None
-    txn_number: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class UnreadableRow:
     """An object of an answer that cannot be read, as far as it can be named."""
 
@@ -171,14 +162,7 @@ class Response:
         if txn_id is None:
             return None
         ret = next((child for child in self.element.iterchildren("*") if _text(child, "TxnID") == txn_id), None)
-        if ret is None:
-            return Written(txn_id=txn_id, edit_sequence=None, ref_number=None, txn_number=None)
-        return Written(
-            txn_id=txn_id,
-            edit_sequence=_text(ret, "EditSequence"),
-            ref_number=_text(ret, "RefNumber"),
-            txn_number=_text(ret, "TxnNumber"),
-        )
+        return read_written(txn_id, ret)
 
     def rets(self) -> list[ReadModel]:
         """The answered objects of known kinds, in the order of the answer; raises UnreadableResponse."""

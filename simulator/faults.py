@@ -35,6 +35,15 @@ class OddAnswer:
     is_written: bool
 
 
+@dataclass(frozen=True)
+class Otherwise:
+    """What QuickBooks writes instead of what was sent; None: as sent. An entity is named in full."""
+
+    txn_date: str | None = None
+    ref_number: str | None = None
+    entity: str | None = None
+
+
 @dataclass
 class _Refusal:
     times: int
@@ -55,6 +64,7 @@ class Faults:
     _crashes: deque[_Crash] = field(default_factory=deque)
     _hangs: deque[_Hang] = field(default_factory=deque)
     _odd: dict[str, deque[OddAnswer]] = field(default_factory=dict)
+    _otherwise: deque["Otherwise"] = field(default_factory=deque)
     _spoilt: dict[str, int] = field(default_factory=dict)
     _openings: deque[_Refusal] = field(default_factory=deque)
     _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
@@ -100,6 +110,16 @@ class Faults:
             if self._odd.get(name):
                 return self._odd[name].popleft()
         return None
+
+    def write_otherwise(
+        self, *, txn_date: str | None = None, ref_number: str | None = None, entity: str | None = None
+    ) -> None:
+        """The next Add is written, and answered, with another date, number, or customer or vendor than was sent."""
+        self._otherwise.append(Otherwise(txn_date, ref_number, entity))
+
+    def take_otherwise(self) -> "Otherwise":
+        """What the Add that is due is written with instead."""
+        return self._otherwise.popleft() if self._otherwise else Otherwise()
 
     def spoil_row(self, name: str, times: int = 1) -> None:
         """The next answers to requests of this name with rows hold one that no schema allows."""

@@ -38,6 +38,7 @@ def post(company: "CompanyFile", element: etree._Element) -> Posted:
     form = entry.kind
     company.faults.on_post(entry.ref_number)
     _refuse_by_rule(company, entry, form)
+    _write_otherwise(company, entry)
     stamp = company.stamp()
     entry.txn_id = company.txn_id(stamp)
     company.state.txn_counter += 1  # a header takes a second number before its lines (qbxml.md 5.3)
@@ -51,6 +52,17 @@ def post(company: "CompanyFile", element: etree._Element) -> Posted:
         company.state.next_invoice_number = str(int(entry.ref_number) + 1)
     company.state.ledger.append(entry)
     return entry
+
+
+def _write_otherwise(company: "CompanyFile", entry: Posted) -> None:
+    otherwise = company.faults.take_otherwise()
+    if otherwise.txn_date is not None:
+        entry.txn_date = date.fromisoformat(otherwise.txn_date)
+    if otherwise.ref_number is not None:
+        entry.ref_number = otherwise.ref_number
+    if otherwise.entity is not None:
+        parties = company.state.customers if isinstance(entry, Invoice) else company.state.vendors
+        entry.entity = next(party.list_id for party in parties if party.full_name == otherwise.entity)
 
 
 def _refuse_by_rule(company: "CompanyFile", entry: Posted, form: str) -> None:

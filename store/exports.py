@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from store import step_queries
 from store.states import WAITING
-from store.tables import UNSUCCESSFUL_EXPORTS, Export, RefNumber, Request, TimelineEntry
+from store.tables import DIFFERING_EXPORTS, UNSUCCESSFUL_EXPORTS, Export, RefNumber, Request, TimelineEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ class Moving:
     """It waits for entries of the mapping."""
     is_heard: bool
     """The company has webhooks."""
+    has_differences: bool = False
     state: str = ""
     detail: str = ""
     error: dict[str, Any] | None = None
@@ -103,7 +104,7 @@ def save_move(session: Session, row: Moving, *, with_transaction: bool) -> None:
         "updated_at": row.updated_at,
     }
     if with_transaction:
-        values["quickbooks"] = row.quickbooks
+        values |= {"quickbooks": row.quickbooks, "has_differences": row.has_differences}
     session.connection().execute(step_queries.change_export(), values)
 
 
@@ -174,6 +175,8 @@ class ExportFilter:
     """Code of the failure."""
     without_code: str | None = None
     updated_since: datetime | None = None
+    only_differing: bool = False
+    """Only what QuickBooks holds otherwise than it was meant."""
     text: str | None = None
     """Part of a number, here or in QuickBooks, of a document's id, or of the customer's or carrier's name."""
 
@@ -233,6 +236,8 @@ def _matching(wanted: ExportFilter) -> Select[Export]:
         query = query.where(func.coalesce(Export.error["code"].as_string(), "") != wanted.without_code)
     if wanted.updated_since is not None:
         query = query.where(Export.updated_at >= wanted.updated_since)
+    if wanted.only_differing:
+        query = query.where(DIFFERING_EXPORTS)
     if wanted.text:
         query = query.where(
             or_(

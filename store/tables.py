@@ -31,6 +31,7 @@ Json = dict[str, Any]
 OPEN_REQUESTS = text("state IN ('waiting', 'in_flight')")
 UNANSWERED_SETS = text("state = 'sent'")
 UNSUCCESSFUL_EXPORTS = text("state <> 'Successful'")
+DIFFERING_EXPORTS = text("has_differences")
 NO_SILENCE_TOLD = text("silent_since IS NULL")
 SILENCE_TOLD = text("silent_since IS NOT NULL")
 """What the small indexes cover. A query must say the same words: SQLite proves nothing by itself."""
@@ -152,6 +153,7 @@ class Export(Base):
         Index("ix_exports_company_number", "company_id", "number"),
         _partial("ix_exports_unsuccessful", "state", "updated_at", where=UNSUCCESSFUL_EXPORTS),
         Index("ix_exports_company_created", "company_id", "created_at"),
+        _partial("ix_exports_differing", "company_id", "id", where=DIFFERING_EXPORTS),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
@@ -167,6 +169,8 @@ class Export(Base):
     ref_number: Mapped[str | None] = mapped_column(String(20))
     changes: Mapped[list[Any]] = mapped_column(JSON, default=list)
     quickbooks: Mapped[Json | None]
+    has_differences: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """QuickBooks holds something otherwise than it was meant: `quickbooks` says what."""
     error: Mapped[Json | None]
     owner: Mapped[str | None] = mapped_column(String(20))
     traceparent: Mapped[str | None] = mapped_column(String(55))

@@ -102,6 +102,7 @@ def tell_export(session: Session, row: Export | Moving, *, at: datetime, key: st
         "state": row.state,
         "ref_number": quickbooks.get("ref_number") or row.ref_number,
         "txn_id": quickbooks.get("txn_id"),
+        "differences": [{"path": one["path"], "by": one["by"]} for one in quickbooks.get("differences", ())],
         "error": _thin(error) if error else None,
     }
     tell(session, row.company_id, event, data, at=at, key=f"{row.id}/{key}")

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, sel
 from sqlalchemy.orm import Session
 
 from store.api_tables import HandedDocument
-from store.tables import Export
+from store.tables import DIFFERING_EXPORTS, Export
 
 NOT_EXPORTED = "NotExported"
 
@@ -31,6 +31,8 @@ class WorkFilter:
     owner: str | None = None
     created_before: datetime | None = None
     created_since: datetime | None = None
+    only_differing: bool = False
+    """Only what QuickBooks holds otherwise than it was meant."""
     text: str | None = None
     """Part of a number, here or in QuickBooks, of the document's id, or of the customer's or carrier's name."""
 
@@ -173,6 +175,8 @@ def _handed(wanted: WorkFilter) -> Select[Any]:
         query = query.where(or_(states, Export.id.is_(None)) if NOT_EXPORTED in wanted.states else states)
     if wanted.owner:
         query = query.where(Export.owner == wanted.owner)
+    if wanted.only_differing:
+        query = query.where(DIFFERING_EXPORTS)
     if wanted.text:
         query = query.where(
             _holds(
@@ -190,6 +194,8 @@ def _only_exported(wanted: WorkFilter) -> Select[Any]:
         query = query.where(Export.state.in_(wanted.states))
     if wanted.owner:
         query = query.where(Export.owner == wanted.owner)
+    if wanted.only_differing:
+        query = query.where(DIFFERING_EXPORTS)
     if wanted.text:
         party = [Export.document[name]["name"].as_string() for name in ("customer", "carrier")]
         query = query.where(_holds(wanted.text, Export.number, Export.ref_number, Export.document_id, *party))

@@ -152,7 +152,7 @@ def choose(
                 raise mapping_problem([issue for issue in issues if issue.is_error])
             body = entry_with(place, stored, target, role)
         if body is not None:
-            return put_entries(services, session, row, [Entry(place.section, key, body)], author=author)
+            return put_entries(services, session, row, [Entry(place.section, key, body)], author=author).retrying
     saving.remove_entry(services, company_id, place.section, key, author=author)
     return 0
 
@@ -168,7 +168,7 @@ def paste(
         stored = row.mapping.get(section, {})
         entries: list[Entry] = []
         rows = [_pasted(line, section, stored.get(line.key), known, entries) for line in lines]
-        retrying = put_entries(services, session, row, entries, author=author) if save and entries else 0
+        retrying = put_entries(services, session, row, entries, author=author).retrying if save and entries else 0
     wrong = sum(one.effect == "error" for one in rows)
     return PasteAnswer(rows=rows, usable=len(rows) - wrong, wrong=wrong, saved=save, retrying=retrying)
 

@@ -13,7 +13,13 @@ from store.quiet_hours import quiet_until
 from store.tables import Company, Export, TimelineEntry
 from tms_api.connection import ConnectionState, connection_state
 from tms_api.posted import PostedDocument
-from workflows.contracts import ExportState, export_workflow_id
+from workflows.contracts import (
+    ExportState,
+    Transaction,
+    difference_next_step,
+    difference_text,
+    export_workflow_id,
+)
 
 EXAMPLE_DOCUMENT: dict[str, Any] = {
     "kind": "invoice",
@@ -109,6 +115,26 @@ class ErrorView(BaseModel):
     issues: list[Issue] = Field(default=[], description="Every single finding, when there are several.")
 
 
+class DifferenceView(BaseModel):
+    """One field in which QuickBooks holds something otherwise than it was sent."""
+
+    path: str = Field(
+        description="In the words of the document: total, customer, carrier, date, ref_number, currency.",
+        examples=["total"],
+    )
+    sent: str = Field(description="What was sent.", examples=["2062.50"])
+    books: str | None = Field(
+        description="What QuickBooks answered, in its own text; null: nothing.", examples=["2232.66"]
+    )
+    by: str = Field(
+        description="What made it so: `sales_tax` (QuickBooks added sales tax), or `quickbooks` (QuickBooks, or "
+        "somebody in it; its answer does not say which).",
+        examples=["sales_tax"],
+    )
+    message: str = Field(description="One plain sentence.")
+    next_step: str = Field(description="What the bookkeeper does about it.")
+
+
 class WorkflowView(BaseModel):
     """The workflow behind an export."""
 
@@ -137,6 +163,11 @@ class ExportSummary(BaseModel):
     detail: str = Field(description="What it waits for, or how it ended, in plain words.")
     ref_number: str | None = Field(description="Number in QuickBooks, once it is chosen.")
     quickbooks: QuickBooksTransaction | None = Field(description="The transaction, once Successful.")
+    differences: list[DifferenceView] = Field(
+        default=[],
+        description="What QuickBooks holds otherwise than it was sent, compared when it was written or found. A "
+        "difference does not fail an export: the transaction is there.",
+    )
     error: ErrorView | None = Field(description="Set when Failed.")
     created_at: datetime = Field(description="First export of this document.")
     updated_at: datetime = Field(description="Last change.")
@@ -196,10 +227,19 @@ def _shared(row: Export, company: Company, *, now: datetime, soap_url: str) -> d
         "detail": detail,
         "ref_number": row.ref_number,
         "quickbooks": row.quickbooks,
+        "differences": _differences(row.quickbooks),
         "error": row.error,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
+
+
+def _differences(quickbooks: dict[str, Any] | None) -> list[DifferenceView]:
+    found = Transaction.model_validate(quickbooks).differences if quickbooks else []
+    return [
+        DifferenceView(**one.model_dump(), message=difference_text(one), next_step=difference_next_step(one))
+        for one in found
+    ]
 
 
 def _contact(company: Company, now: datetime, soap_url: str) -> str:

@@ -93,6 +93,9 @@ def list_exports(
     code: Annotated[
         str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only failures with this code.")
     ] = None,
+    differing: Annotated[
+        bool, Query(description="Only what QuickBooks holds otherwise than it was sent (`differences`).")
+    ] = False,
     q: Annotated[
         str | None,
         Query(
@@ -121,6 +124,7 @@ def list_exports(
         number=number,
         owner=owner,
         code=code,
+        only_differing=differing,
         text=q,
         updated_since=updated_since,
     )

@@ -48,6 +48,11 @@ class Cell:
         """Say whether something is linked."""
         return self.list_id is not None or self.full_name is not None
 
+    @property
+    def is_wrong(self) -> bool:
+        """Say whether something stands in the way, and not only a warning."""
+        return any(issue.is_error for issue in self.issues)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -69,7 +74,7 @@ class Row:
     @property
     def has_problem(self) -> bool:
         """Say whether something that is linked went bad."""
-        return any(issue.is_error for cell in self.cells for issue in cell.issues)
+        return any(cell.is_wrong for cell in self.cells)
 
 
 @dataclass(frozen=True, kw_only=True)

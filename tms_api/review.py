@@ -50,6 +50,11 @@ class LinkView:
         """Say whether something is linked."""
         return self.list_id is not None or self.full_name is not None
 
+    @property
+    def is_wrong(self) -> bool:
+        """Say whether something stands in the way, and not only a warning."""
+        return any(issue.is_error for issue in self.issues)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineView:

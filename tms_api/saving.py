@@ -33,11 +33,23 @@ class Entry:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What saving set in motion."""
+
+    retrying: int
+    """Exports that start again."""
+    warnings: list[Issue]
+
+
 class SavedMapping(CompanyMapping):
     """The mapping as it is stored now, and what its saving set in motion."""
 
     retrying: int = Field(
         default=0, description="Failed exports that waited for what was saved, and are started again in the background."
+    )
+    warnings: list[Issue] = Field(
+        default=[], description="What somebody should look at in what was saved, such as a taxable sales tax code."
     )
 
 
@@ -46,8 +58,9 @@ def save_whole(services: ApiServices, company_id: str, posted: Mapping[str, Any]
     mapping = accepted(posted)
     with services.database.transaction() as session:
         row = require_company(session, company_id, lock=True)
-        data = _resolved(session, row, mapping).model_dump(mode="json")
-        return _saved(row, _write(services, session, row, data, author))
+        resolved, warnings = _resolved(session, row, mapping)
+        retrying = _write(services, session, row, resolved.model_dump(mode="json"), author)
+        return _saved(row, Saved(retrying, warnings))
 
 
 def save_entries(services: ApiServices, company_id: str, entries: Sequence[Entry], *, author: str = "") -> SavedMapping:
@@ -59,17 +72,18 @@ def save_entries(services: ApiServices, company_id: str, entries: Sequence[Entry
 
 def put_entries(
     services: ApiServices, session: Session, row: Company, entries: Sequence[Entry], *, author: str = ""
-) -> int:
-    """Set some entries inside the caller's transaction, which holds the company; gives how many exports start again."""
+) -> Saved:
+    """Set some entries inside the caller's transaction, which holds the company."""
     part: dict[str, dict[str, Any]] = {}
     for entry in entries:
         part.setdefault(entry.section, {})[entry.key] = entry.body
-    resolved = _resolved(session, row, accepted(part)).model_dump(mode="json")
+    found, warnings = _resolved(session, row, accepted(part))
+    resolved = found.model_dump(mode="json")
     stored = dict(row.mapping)
     for section, keyed in part.items():
         stored[section] = {**stored.get(section, {}), **{key: resolved[section][key] for key in keyed}}
     keys = [f"{entry.section}/{entry.key}" for entry in entries]
-    return _write(services, session, row, stored, author, keys)
+    return Saved(_write(services, session, row, stored, author, keys), warnings)
 
 
 def remove_entry(services: ApiServices, company_id: str, section: str, key: str, *, author: str = "") -> None:
@@ -137,11 +151,13 @@ def lists_for(session: Session, company_id: str, mapping: CompanyMapping) -> Lis
     return StoreLists(session, company_id) if entries <= LOOK_UPS_MAX else loaded_lists(session, company_id)
 
 
-def _resolved(session: Session, row: Company, mapping: CompanyMapping) -> CompanyMapping:
-    resolved = resolve_mapping(mapping, lists_for(session, row.id, mapping))
+def _resolved(session: Session, row: Company, mapping: CompanyMapping) -> tuple[CompanyMapping, list[Issue]]:
+    """Give the mapping as it is stored, and warnings about it."""
+    warnings: list[Issue] = []
+    resolved = resolve_mapping(mapping, lists_for(session, row.id, mapping), warnings=warnings)
     if isinstance(resolved, list):
         raise mapping_problem(resolved)
-    return resolved
+    return resolved, warnings
 
 
 def _write(
@@ -180,5 +196,5 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[di
     return found
 
 
-def _saved(row: Company, retrying: int) -> SavedMapping:
-    return SavedMapping.model_validate({**row.mapping, "retrying": retrying})
+def _saved(row: Company, saved: Saved) -> SavedMapping:
+    return SavedMapping.model_validate({**row.mapping, "retrying": saved.retrying, "warnings": saved.warnings})

@@ -72,7 +72,7 @@ def accept_one(
                     linked.append(_linked(place, entry.kind, entry.list_id, entry.full_name, None))
                     break
         if linked:
-            retrying = put_entries(services, session, company, _entries(mapping, linked), author=author)
+            retrying = put_entries(services, session, company, _entries(mapping, linked), author=author).retrying
             done = {(link.section, link.key, link.side) for link in linked}
             left = [place for place in wanted if (place.section, place.key, place.side) not in done]
             return _answer(retrying, linked, [_left(place, "The entry does not fit there.") for place in left])
@@ -123,7 +123,7 @@ def accept_above(
         if not linked:
             return AcceptedSuggestions(linked=[], left=left, retrying=0)
         entries = _entries(accepted(company.mapping), linked)
-        return _answer(put_entries(services, session, company, entries, author=author), linked, left)
+        return _answer(put_entries(services, session, company, entries, author=author).retrying, linked, left)
 
 
 _ROLES = {

@@ -33,6 +33,7 @@ EXAMPLE_PAYLOAD: dict[str, Any] = {
         "state": "Successful",
         "ref_number": "26-004821",
         "txn_id": "5A2B-1767225600",
+        "differences": [{"path": "total", "by": "sales_tax"}],
         "error": None,
     },
 }

@@ -86,6 +86,7 @@ class WorkQuery:
     kind: str | None = None
     owner: str | None = None
     older_than: str | None = None
+    only_differing: bool = False
     text: str | None = None
     after: str | None = None
     oldest_first: bool = False
@@ -101,6 +102,7 @@ def work_list(services: ApiServices, company_id: str, query: WorkQuery) -> WorkL
         states=_states(query.status),
         owner=query.owner,
         created_before=now - age if age is not None else None,
+        only_differing=query.only_differing,
         text=query.text or None,
     )
     with services.database.transaction() as session:

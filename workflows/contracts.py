@@ -122,6 +122,27 @@ def malformed_start(problem: str) -> Failure:
     )
 
 
+class DifferenceCause(StrEnum):
+    """What made a value in QuickBooks another one than ours."""
+
+    SALES_TAX = "sales_tax"
+    """QuickBooks added sales tax on top of the lines."""
+    QUICKBOOKS = "quickbooks"
+    """QuickBooks, or somebody in it: the answer does not say which."""
+
+
+class Difference(BaseModel):
+    """One field in which the transaction in QuickBooks is otherwise than it was meant."""
+
+    path: str
+    """In the words of the document: total, customer, carrier, date, ref_number, currency."""
+    sent: str
+    books: str | None
+    """In QuickBooks' own text; None: it holds nothing there."""
+    by: str
+    """A `DifferenceCause`; a newer process may name others."""
+
+
 class Transaction(BaseModel):
     """What QuickBooks answered: the proof that the transaction is there. Or a person's word for it."""
 
@@ -132,6 +153,39 @@ class Transaction(BaseModel):
     txn_number: str | None = None
     confirmed_by_person: bool = False
     """Somebody looked into QuickBooks and said that it is there; QuickBooks itself did not tell us."""
+    differences: list[Difference] = []
+    """What QuickBooks answered otherwise than it was meant, compared when it was written or found (design.md 9.6)."""
+
+
+def there_text(transaction: Transaction, found: str = "It is in QuickBooks") -> str:
+    """Say that a transaction is in QuickBooks, and what is otherwise there than it was meant."""
+    return ". ".join([found, *(difference_text(one).rstrip(".") for one in transaction.differences)])
+
+
+def difference_text(one: Difference) -> str:
+    """Say one difference as a sentence."""
+    books = one.books if one.books is not None else "nothing"
+    if one.path == "total" and one.by == DifferenceCause.SALES_TAX:
+        return f"QuickBooks added sales tax: the total there is {books}, and it was sent with {one.sent}."
+    words = {
+        "total": f"The total in QuickBooks is {books}; it was sent with {one.sent}.",
+        "customer": f"In QuickBooks it stands under the customer {books}; it was sent for {one.sent}.",
+        "carrier": f"In QuickBooks it stands under the vendor {books}; it was sent for {one.sent}.",
+        "date": f"Its date in QuickBooks is {books}; it was sent with {one.sent}.",
+        "ref_number": f"Its number in QuickBooks is {books}; it was sent with {one.sent}.",
+        "currency": f"Its currency in QuickBooks is {books}; it was sent in {one.sent}.",
+    }
+    return words.get(one.path, f"QuickBooks has {books} as {one.path}; it was sent with {one.sent}.")
+
+
+def difference_next_step(one: Difference) -> str:
+    """Say what the bookkeeper does about a difference."""
+    if one.by == DifferenceCause.SALES_TAX:
+        return (
+            "If this customer owes no sales tax, correct it in QuickBooks, and choose a non-taxable sales tax code "
+            "such as Non in Mapping > Defaults, so that it does not happen again."
+        )
+    return "Compare it with the document, and correct it in QuickBooks if it is wrong there."
 
 
 class WorkflowStart(BaseModel):

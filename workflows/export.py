@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         RecordInput,
         Sent,
         Transaction,
+        there_text,
     )
     from workflows.raw_input import read_input
     from workflows.search_attributes import ERROR_CODE, EXPORT_OWNER, EXPORT_STATE
@@ -101,7 +102,8 @@ class QuickBooksExport:
                     ExportState.SENT, "The Web Connector fetched it for QuickBooks", key=event.message_set_id
                 )
             elif event.transaction is not None:
-                await self._record(ExportState.SUCCESSFUL, "It is in QuickBooks", transaction=event.transaction)
+                text = there_text(event.transaction)
+                await self._record(ExportState.SUCCESSFUL, text, transaction=event.transaction)
                 return event.transaction
             elif event.failure is not None:
                 await self._record(ExportState.FAILED, event.failure.explanation, failure=event.failure)
@@ -207,7 +209,7 @@ class QuickBooksExport:
 
     def _arrived(self, transaction: Transaction) -> Transaction:
         self._view.transaction = transaction
-        self._move(ExportState.SUCCESSFUL, "It was in QuickBooks already")
+        self._move(ExportState.SUCCESSFUL, there_text(transaction, "It was in QuickBooks already"))
         return transaction
 
     def _failed(self, failure: Failure) -> ApplicationError:

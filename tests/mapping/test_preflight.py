@@ -38,14 +38,14 @@ def _rules(data: dict[str, Any], **more: Any) -> CompanyRules:
     return CompanyRules(mapping=mapping, **more)
 
 
-def _lists(facts: CompanyFacts | None = None, **customer: Any) -> KnownLists:
+def _lists(facts: CompanyFacts | None = None, *more: ListItem, **customer: Any) -> KnownLists:
     entries = [
         ListItem(kind=ListKind.CUSTOMER, list_id="P", full_name="Parent", facts=customer.pop("above", {})),
         ListItem(kind=ListKind.CUSTOMER, list_id="C", full_name="Parent:C", parent_list_id="P", facts=customer),
         ListItem(kind=ListKind.ITEM, list_id="I", full_name="Linehaul", type="Service"),
         ListItem(kind=ListKind.ITEM, list_id="D", full_name="Rebate", type="Discount"),
     ]
-    return KnownLists(entries, facts)
+    return KnownLists([*entries, *more], facts)
 
 
 MAPPING: dict[str, Any] = {
@@ -113,6 +113,21 @@ def test_sales_tax_without_a_tax_code() -> None:
     with_code = _rules({**MAPPING, "defaults": {"invoice": {"tax_code": {"full_name": "Non"}}}})
     assert found(on, with_code) == []
     assert found(_lists(CompanyFacts(sales_tax=False))) == []
+
+
+@pytest.mark.parametrize(
+    ("taxable", "sales_tax", "warned"),
+    [(True, True, True), (True, None, True), (True, False, False), (False, True, False), (None, True, False)],
+)
+def test_a_taxable_code_is_warned_of_before_quickbooks_adds_tax(
+    taxable: bool | None, sales_tax: bool | None, warned: bool
+) -> None:
+    """Where sales tax is off QuickBooks adds none; of a code whose kind is not known nothing is said."""
+    code = ListItem(kind=ListKind.SALES_TAX_CODE, list_id="X", full_name="Tax", facts={"is_taxable": taxable})
+    lists = _lists(CompanyFacts(sales_tax=sales_tax), code)
+    rules = _rules({**MAPPING, "defaults": {"invoice": {"tax_code": {"list_id": "X"}}}})
+    issues = [("tax_code_taxable", "defaults.invoice.tax_code", "warning")] if warned else []
+    assert found(lists, rules) == issues
 
 
 def test_the_customers_currency() -> None:

@@ -10,7 +10,6 @@ from qbxml.company import CompanyActivityRet
 from qbxml.deleted_lists import ListDeletedRet
 from qbxml.envelope import (
     UnreadableResponse,
-    Written,
     build_message_set,
     build_request_element,
     parse_response,
@@ -19,6 +18,7 @@ from qbxml.hcp import choose_version, parse_hcp
 from qbxml.invoices import InvoiceQuery, InvoiceRet
 from qbxml.lists import AccountQuery, CustomerQuery, CustomerRet, ItemRet, TermsRet, VendorRet
 from qbxml.queries import EntityFilter, RefNumberFilter, RefNumberRange, TxnDateRange
+from qbxml.written import Written
 
 OK = 'statusCode="0" statusSeverity="Info" statusMessage="Status OK"'
 OWNER = "{11112222-3333-4444-5555-666677778888}"
@@ -104,7 +104,7 @@ def test_message_set_with_failures() -> None:
     assert failed.txn_id is None
     assert (warned.request_id, warned.recovered_txn_id, warned.txn_id) == (None, "99-1793610000", "99-1793610000")
     assert failed.written() is None
-    assert warned.written() == Written(txn_id="99-1793610000", edit_sequence=None, ref_number=None, txn_number="5")
+    assert warned.written() == Written(txn_id="99-1793610000", txn_number="5")
     assert parsed.by_request_id("a") is failed
     assert parsed.by_request_id("z") is None
 
@@ -116,7 +116,8 @@ def test_what_was_written_is_read_beside_a_field_that_cannot_be() -> None:
         "<TxnDate>never</TxnDate><RefNumber>INV-7</RefNumber></InvoiceRet>"
     )
     [response] = parse_response(answer(f'<InvoiceAddRs requestID="a" statusCode="0">{ret}</InvoiceAddRs>')).responses
-    assert response.written() == Written(txn_id="1A-17", edit_sequence="1764", ref_number="INV-7", txn_number="9")
+    read = Written(txn_id="1A-17", edit_sequence="1764", ref_number="INV-7", txn_number="9", txn_date="never")
+    assert response.written() == read
     with pytest.raises(UnreadableResponse):
         response.rets()
 

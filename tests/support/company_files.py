@@ -8,7 +8,7 @@ from typing import Any
 from mapping.known_lists import KnownLists
 from mapping.lists import CompanyFacts, ListItem, ListKind
 from simulator.company import CompanyFile
-from simulator.records import Customer, Item, ListObject, Vendor
+from simulator.records import Customer, Item, ListObject, SalesTaxCode, Vendor
 from store.engine import Database
 from store.list_tables import ListEntry
 from store.lists import name_key
@@ -33,6 +33,8 @@ def _facts(entry: ListObject) -> dict[str, Any]:
         return {"terms": entry.terms, "has_address": entry.bill_address is not None}
     if isinstance(entry, Vendor):
         return {"terms": entry.terms, "has_address": entry.address is not None}
+    if isinstance(entry, SalesTaxCode):
+        return {"is_taxable": entry.is_taxable}
     return {}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -21,7 +24,7 @@ from simulator.sample_company import freight_company
 from simulator.web_connector import WebConnector
 from store import queue
 from store.engine import Database
-from store.tables import Incident, MessageSet, OutboxSignal, Request
+from store.tables import Company, Incident, MessageSet, OutboxSignal, Request
 from tests.support import stores
 from workflows import contracts
 from workflows.contracts import Outcome, PrepareInput
@@ -76,6 +79,15 @@ class World:
         prepared = self.activities.prepare_export(PrepareInput(company_id="acme", document=document, run_id=run))
         assert prepared.request_id is not None, prepared
         return prepared.request_id
+
+    @contextmanager
+    def changed_mapping(self) -> Iterator[dict[str, Any]]:
+        """Change the company's mapping as it is stored, past the API and its checks."""
+        with self.database.transaction() as session:
+            row = session.get_one(Company, "acme")
+            mapping = copy.deepcopy(row.mapping)
+            yield mapping
+            row.mapping = mapping
 
     def update(self) -> UpdateReport:
         """One update session of the Web Connector."""

@@ -34,7 +34,7 @@ from store.webhook_tables import Webhook, WebhookDelivery
 from tests.support import stores
 from tests.support.receiver import Receiver, answers, receiving
 from workflows import contracts
-from workflows.contracts import ExportInput, ExportState, PrepareInput, RecordInput
+from workflows.contracts import Difference, ExportInput, ExportState, PrepareInput, RecordInput
 from workflows.webhook_contracts import delivery_workflow_id
 
 from .test_export_workflow import TRANSACTION, eventually, remember
@@ -43,6 +43,11 @@ SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 MAX_EVENTS = 11
 """Start, one activity and end; tries that fail add none."""
 OLD_SECRET = "whsec_" + base64.b64encode(b"o" * 24).decode()
+
+
+TAXED = TRANSACTION.model_copy(
+    update={"differences": [Difference(path="total", sent="2062.50", books="2232.66", by="sales_tax")]}
+)
 
 
 class Hooking:
@@ -130,7 +135,7 @@ async def test_each_state_change_arrives_signed_and_thin(hooking: Hooking) -> No
     with receiving() as receiver:
         hook_id = hooking.hook(receiver.url)
         hooking.move(ExportState.SENT)
-        hooking.move(ExportState.SUCCESSFUL, transaction=TRANSACTION)
+        hooking.move(ExportState.SUCCESSFUL, transaction=TAXED)
         assert await hooking.starter().start_once() == 2
         rows = await hooking.ended(hook_id)
         assert [(row.state, row.attempts, row.last_status) for row in rows] == [("delivered", 1, 204)] * 2
@@ -143,10 +148,11 @@ async def test_each_state_change_arrives_signed_and_thin(hooking: Hooking) -> No
         "state": "Successful",
         "ref_number": "INV-1",
         "txn_id": "C5-1417118624",
+        "differences": [{"path": "total", "by": "sales_tax"}],
         "error": None,
     }
     everything = b"".join(body for _, _, body in receiver.got)
-    for secret in (b"Cafe Rio", b"1850", b"2062", b"Linehaul"):
+    for secret in (b"Cafe Rio", b"1850", b"2062", b"2232", b"Linehaul"):
         assert secret not in everything
     assert {headers["webhook-id"] for _, headers, _ in receiver.got} == {row.id for row in rows}
 
