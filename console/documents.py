@@ -62,6 +62,16 @@ def show_documents(
     return _page(request, services, company, query)
 
 
+@router.post("/c/{company}/documents", **acts_as("POST", "/exports/bulk"))
+async def do_nothing(company: str, services: Services, request: Request, back: Back = "") -> Response:
+    """Take the form without one of its buttons: which one was meant is never guessed."""
+    query = _query(back)
+    messages: list[Message] = [("info", "Nothing was done. Select invoices or carrier bills and press a button.")]
+    if is_live(request):
+        return await to_thread.run_sync(_page, request, services, company, query, messages)
+    return go(request, f"/c/{company}/documents?{urlencode(query)}", *messages)
+
+
 @router.post("/c/{company}/documents/export", **acts_as("POST", "/exports/bulk"))
 async def export_many(
     company: str, services: Services, request: Request, chosen: Chosen = None, back: Back = ""

@@ -66,6 +66,8 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
     response = HTMLResponse(status_code=status, headers=HEADERS)
     bound_to = visitor.session_id if visitor is not None else door.stranger(request) or door.set_stranger(response)
     is_part = "x-live" in request.headers
+    if is_part:
+        response.headers["X-Part"] = "1"
     flashes = [] if is_part else door.flashes(request)
     page = Page(
         path=request.url.path,

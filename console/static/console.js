@@ -1,5 +1,5 @@
 // Everything works without these, apart from what moves by itself.
-import { startLive } from "./live.js";
+import { startLive, startSending } from "./live.js";
 import { startComboboxes } from "./combobox.js";
 import { startSelecting } from "./select.js";
 import { startTimes } from "./times.js";
@@ -10,6 +10,7 @@ const start = (root) => {
   startCopying(root);
   startComboboxes(root);
   startSelecting(root);
+  startSending(root);
   startLive(root, start);
 };
 start(document);

@@ -4,6 +4,13 @@
 import { announce } from "./copy.js";
 
 const SLOWEST_S = 60;
+const SLOW_MS = 8_000;
+const GIVE_UP_MS = 120_000;
+const SLOW = "This takes longer than usual. Please wait: it was sent once, and it is not sent again.";
+const NOT_READ = "That could not be loaded because the connection broke. Check the network and try again.";
+const BROKEN = "The connection broke before an answer came, so this may or may not have been done. It was not sent again. ";
+const LOOK = "Your selection is kept. This page updates by itself: check here what happened before you press the button again.";
+const RELOAD = "Reload the page to see what happened before you press the button again.";
 
 export function startLive(root, started) {
   for (const region of root.querySelectorAll("[data-live]")) watch(region, started);
@@ -45,6 +52,8 @@ async function take(region, answer, started, options) {
     location.assign(address);
     return;
   }
+  // Whatever stands between us and the server, such as a sign-in page of a hotel, answers in pages that are not ours.
+  if (!answer.headers.has("X-Part")) throw new Error("not an answer of the console");
   const text = await answer.text();
   if (answer.ok) {
     replace(region, text, started, options);
@@ -54,7 +63,7 @@ async function take(region, answer, started, options) {
   region.querySelector(":scope > [data-live-problem]")?.remove();
   const problem = document.createElement("div");
   problem.dataset.liveProblem = "true";
-  problem.innerHTML = answer.headers.get("content-type")?.startsWith("text/html") ? text : "";
+  problem.innerHTML = text;
   region.prepend(problem);
   // A session that ended asks no more.
   if (answer.status === 401) region.removeAttribute("data-live");
@@ -167,7 +176,7 @@ function update(have, wanted, changed) {
 }
 
 function isOurs(element, name) {
-  return ["data-ready", "data-watched", "data-stale"].includes(name) || (name === "title" && element.nodeName === "TIME");
+  return ["data-ready", "data-watched", "data-stale", "data-sending"].includes(name) || (name === "title" && element.nodeName === "TIME");
 }
 
 function isTouched(field) {
@@ -181,25 +190,66 @@ function enhance(form, started) {
   form.dataset.ready = "true";
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (event.submitter?.hasAttribute("data-no-action")) return;
+    // One at a time, whatever a look in between does to the buttons.
+    if (form.dataset.sending) return;
+    form.dataset.sending = "true";
     const region = document.getElementById(form.dataset.liveTarget);
     const data = new FormData(form, event.submitter);
     const buttons = [...form.querySelectorAll("button")].filter((one) => !one.disabled);
     const method = (form.method || "get").toUpperCase();
     const address = new URL(event.submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href, location.href);
+    const isRead = method === "GET";
+    const slow = setTimeout(() => tell(region, "info", SLOW, { isPassing: true }), SLOW_MS);
     for (const button of buttons) button.disabled = true;
     try {
       let body;
-      if (method === "GET") address.search = new URLSearchParams(data).toString();
+      if (isRead) address.search = new URLSearchParams(data).toString();
       else body = [...data.values()].some((one) => one instanceof File) ? data : new URLSearchParams(data);
-      const answer = await fetch(address, { method, body, headers: { "X-Live": "1" } });
-      if (answer.ok && method === "GET" && form.hasAttribute("data-live-history")) history.replaceState(null, "", address);
+      const answer = await fetch(address, { method, body, headers: { "X-Live": "1" }, signal: AbortSignal.timeout(GIVE_UP_MS) });
+      if (answer.ok && isRead && form.hasAttribute("data-live-history")) history.replaceState(null, "", address);
       await take(region, answer, started);
       if (answer.ok && form.isConnected && form.hasAttribute("data-live-reset")) form.reset();
     } catch {
-      announce("That could not be sent. Check the network and try again.");
-      form.submit();
+      // Never sent again from here: it may have been done, and only the person knows which button it was.
+      tell(region, "warn", isRead ? NOT_READ : BROKEN + (region.dataset.live ? LOOK : RELOAD));
     } finally {
+      clearTimeout(slow);
+      region.querySelector("[data-passing]")?.remove();
+      delete form.dataset.sending;
       for (const button of buttons) button.disabled = false;
     }
   });
+}
+
+// Where messages of the last action stand, in place of them; elsewhere at the top.
+function tell(region, kind, text, { isPassing = false } = {}) {
+  const told = document.createElement("div");
+  told.dataset.told = "true";
+  if (isPassing) told.dataset.passing = "true";
+  told.innerHTML = `<div class="notice notice--${kind}" role="alert"><div><p></p></div></div>`;
+  told.querySelector("p").textContent = text;
+  const place = region.querySelector("[data-stays]");
+  if (place) {
+    place.replaceChildren(told);
+    return;
+  }
+  region.querySelector(":scope > [data-told]")?.remove();
+  region.prepend(told);
+}
+
+// A form that leaves the page is sent once: a second click while the answer is on its way is not a second wish.
+export function startSending(root) {
+  for (const form of root.querySelectorAll("form[method=post]:not([data-live-target])")) {
+    if (form.dataset.ready) continue;
+    form.dataset.ready = "true";
+    form.addEventListener("submit", (event) => {
+      if (form.dataset.sending) {
+        event.preventDefault();
+        return;
+      }
+      form.dataset.sending = "true";
+      setTimeout(() => delete form.dataset.sending, SLOW_MS);
+    });
+  }
 }
