@@ -30,6 +30,8 @@ COPY workflows workflows
 COPY worker.py ./
 RUN python -m compileall -q /app
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 QBD_DATA_DIR=/tmp/qbd
+# A container has an address of its own, and others reach it there only; what is published is docker-compose.yml's word.
+ENV QBD_LISTEN=0.0.0.0
 # A number, so that an orchestrator can tell that it is not root.
 USER 10001:10001
 EXPOSE 8080 8081 9090

@@ -57,8 +57,10 @@ def _is_database_problem(error: Exception) -> bool:
 
 
 def _settings() -> Settings:
+    from ops.private_files import be_private  # noqa: PLC0415
     from ops.settings import load_settings  # noqa: PLC0415
 
+    be_private()
     return load_settings(os.environ)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
+from ops.private_files import tighten
 from ops.problems import ProblemError
 from ops.settings import Settings
 from store.engine import Database, Passing, go_on
+
+log = logging.getLogger(__name__)
 
 
 class DataFolderError(ProblemError):
@@ -33,14 +38,20 @@ def migrate(settings: Settings) -> str:
 
 
 def make_data_folder(settings: Settings) -> None:
-    """Make the folder; raise `DataFolderError` when that is not possible."""
+    """Make the folder, or close it to other users; raise `DataFolderError` when that is not possible."""
+    folder = settings.data_dir.absolute()
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        changed = tighten(folder)
     except OSError as error:
-        folder = settings.data_dir.absolute()
         raise DataFolderError(
             f"The data folder {folder} cannot be made: {error.strerror}. Set QBD_DATA_DIR."
         ) from error
+    if changed:
+        # Without logs set up, as in `qbd up` and `qbd keys`, this is a line on standard error.
+        log.warning(
+            "Other users could read the data folder %s; it is closed to them now (%d paths).", folder, len(changed)
+        )
 
 
 def _opened(settings: Settings, passing: Passing = go_on, *, plans_once: bool = False) -> Database:

@@ -30,8 +30,8 @@ def check_health(settings: Settings, process: str = "") -> HealthReport:
     container that is ended for Temporal's sake helps nobody. Raises `ProblemError` for a name that is none.
     """
     addresses = {
-        "bridge": f"http://{HOST}:{settings.soap_port}/healthz",
-        "api": f"http://{HOST}:{settings.api_port}/healthz",
+        "bridge": f"http://{settings.own_host}:{settings.soap_port}/healthz",
+        "api": f"http://{settings.own_host}:{settings.api_port}/healthz",
         "worker": f"http://{HOST}:{settings.metrics_port}/metrics",
     }
     if process and process not in addresses:

@@ -18,7 +18,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ops.draining import DrainingServer, NotReadyWhileDraining
 from ops.exits import settle
-from ops.ports import ANY
 from ops.settings import Settings
 from qbwc_bridge.connections import plain_reply
 from qbwc_bridge.http_requests import HEAD_BYTES_MAX, BadRequestError, RequestReader
@@ -105,7 +104,7 @@ def server_config(app: ASGIApp, settings: Settings, *, port: int, **more: Any) -
         log_config=None,
         access_log=False,  # addresses name companies and documents
         server_header=False,
-        **{"host": ANY, **more},
+        **{"host": settings.listen, **more},
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Mapping
 
-from ops.problems import PortInUseError
+from ops.problems import PortInUseError, ProblemError
 
 LOOPBACK = "127.0.0.1"
 ANY = "0.0.0.0"
-"""All addresses of this machine: what our servers listen on, and what collides with a listener on any of them."""
+"""All addresses of this machine, which collide with a listener on any of them."""
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of our own plain addresses: it trusts nobody, and spares each the reading of all authorities (20 ms)."""
@@ -29,13 +30,15 @@ def free_ports(count: int) -> list[int]:
 
 
 def require_free(port: int, setting: str, host: str = ANY) -> None:
-    """Raise `PortInUseError` when somebody listens on the port."""
-    with socket.socket() as probe:
+    """Raise `PortInUseError` when somebody listens on the port, `ProblemError` when the address is not ours."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # As servers do it: a port that only waits for its old connections to end counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ProblemError(f"{host} is no address of this machine. Set QBD_LISTEN.") from error
             raise PortInUseError(port, setting) from error
 
 

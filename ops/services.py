@@ -14,7 +14,7 @@ from ops.database import open_database
 from ops.exits import settle
 from ops.fresh import now
 from ops.logs import configure_logging
-from ops.ports import ANY, LOOPBACK, free_ports, require_free
+from ops.ports import LOOPBACK, free_ports, require_free
 from ops.problems import ProblemError
 from ops.settings import Settings, env_name
 
@@ -30,13 +30,13 @@ def run_bridge(settings: Settings, build: Callable[[Settings], Bridge] | None = 
     from qbwc_bridge.server import serve  # noqa: PLC0415
 
     configure_logging(settings.log_level)
-    require_free(settings.soap_port, env_name("soap_port"))
+    require_free(settings.soap_port, env_name("soap_port"), settings.listen)
     require_metrics_port(settings, "bridge_metrics_port")
     bridge = (build or wiring.bridge)(settings)
     try:
         return serve(
             bridge.application,
-            ANY,
+            settings.listen,
             settings.soap_port,
             drain_s=settings.drain_s,
             address_of=functools.partial(client_address, trusted=settings.proxy_networks),
@@ -55,7 +55,7 @@ def run_api(settings: Settings, around: Surroundings | None = None) -> None:
     configure_logging(settings.log_level)
     database = open_database(settings, passing=around.passing)
     tracing = process_tracing("qbd-api")
-    require_free(settings.api_port, env_name("api_port"))
+    require_free(settings.api_port, env_name("api_port"), settings.listen)
     try:
         app = wiring.api_app(settings, database, clock=around.clock, tracing=tracing)
         serve(app, settings, port=settings.api_port)
@@ -72,7 +72,7 @@ def run_codec(settings: Settings) -> None:
 
     configure_logging(settings.log_level)
     database = open_database(settings)
-    require_free(settings.codec_port, env_name("codec_port"))
+    require_free(settings.codec_port, env_name("codec_port"), settings.listen)
     app = build_codec_app(
         database, settings.payload_key_ring, ui_origin=wiring.origin_of(settings.temporal_ui), clock=now
     )

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
         None,
         description="SQLite or PostgreSQL, `postgresql://user:password@host/name`; default: a file in the data folder",
     )
+    listen: str = Field(
+        "127.0.0.1",
+        description="address where bridge, API and codec server listen, in plain HTTP: `127.0.0.1` for this machine "
+        "alone, `0.0.0.0` for all addresses, or one of them",
+    )
     soap_port: int = Field(8080, ge=1, le=65535, description="port of the Web Connector bridge (SOAP)")
     api_port: int = Field(8081, ge=1, le=65535, description="port of the HTTP API")
     metrics_port: int = Field(9090, ge=1, le=65535, description="port of the worker's Prometheus metrics")
@@ -220,6 +225,14 @@ class Settings(BaseSettings):
             read_key_ring(value.get_secret_value())
         return value
 
+    @field_validator("listen")
+    @classmethod
+    def _ip_address(cls, value: str) -> str:
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            raise ValueError("must be an IP address of this machine, or 0.0.0.0 for all of them") from None
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -254,6 +267,14 @@ class Settings(BaseSettings):
     def proxy_networks(self) -> list[Network]:
         """Give the proxies whose word about a client's address counts."""
         return read_networks(self.trusted_proxies)
+
+    @property
+    def own_host(self) -> str:
+        """Give the host of web addresses at which this machine itself reaches what listens at `listen`."""
+        address = ipaddress.ip_address(self.listen)
+        if address.is_unspecified:
+            return "127.0.0.1" if address.version == 4 else "[::1]"
+        return f"[{address}]" if address.version == 6 else str(address)
 
     @property
     def app_origin(self) -> str:

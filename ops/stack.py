@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -83,11 +84,11 @@ def stack_parts(settings: Settings, environ: Mapping[str, str], *, with_ui: bool
         )
     services = [
         ("worker", f"http://127.0.0.1:{settings.metrics_port}/metrics"),
-        ("bridge", f"http://127.0.0.1:{settings.soap_port}/healthz"),
-        ("api", f"http://127.0.0.1:{settings.api_port}/healthz"),
+        ("bridge", f"http://{settings.own_host}:{settings.soap_port}/healthz"),
+        ("api", f"http://{settings.own_host}:{settings.api_port}/healthz"),
     ]
     if settings.payload_keys and with_ui:
-        services.append(("codec", f"http://127.0.0.1:{settings.codec_port}/healthz"))
+        services.append(("codec", f"http://{settings.own_host}:{settings.codec_port}/healthz"))
     waves.append(
         [
             Part(
@@ -132,7 +133,7 @@ def data_folder(settings: Settings) -> Iterator[Path]:
     make_data_folder(settings)
     folder = settings.data_dir.absolute()
     try:
-        lock = (folder / "lock").open("w")
+        lock = os.fdopen(os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600), "w")
     except OSError as error:
         raise StackError(f"Cannot write to the data folder {folder}: {error.strerror}. Set QBD_DATA_DIR.") from error
     with lock:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.parent_watch import PARENT
+from ops.private_files import PRIVATE_UMASK
 from ops.problems import StackError
 
 READY_TIMEOUT_S = 30.0
@@ -80,7 +81,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start all parts, wave by wave; raise `StackError` when one dies or is not ready in time."""
-        self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for wave in self._waves:
             for child in wave:
                 await self._spawn(child)
@@ -113,7 +114,7 @@ class Supervisor:
         path = self.log_file(child.part.name)
         if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        with path.open("ab") as log:
+        with open(path, "ab", opener=_open_private) as log:
             child.process = await asyncio.create_subprocess_exec(
                 *child.part.command,
                 env={**child.part.environment, PARENT: str(os.getpid())},
@@ -122,6 +123,7 @@ class Supervisor:
                 stderr=log,
                 # Ctrl-C in a terminal reaches us alone, so that we can stop the parts in order.
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
                 preexec_fn=functools.partial(_die_with, os.getpid()),
             )
         child.started = time.monotonic()
@@ -196,6 +198,10 @@ def _signal_session(pid: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _die_with(parent: int) -> None:

@@ -9,13 +9,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ops.cli import main
 from ops.database import migrate
+from ops.private_files import PRIVATE_UMASK
 from ops.settings import load_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -36,12 +37,13 @@ Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def here(clean: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+def here(clean: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
     """Runs a short command over a migrated database; what such a process does beside it is 0.7 s of loading."""
     for name in os.environ.keys() - clean.keys():
         monkeypatch.delenv(name)
     for name, value in clean.items():
         monkeypatch.setenv(name, value)
+    before = os.umask(PRIVATE_UMASK)  # as the process has it, which ends with it
     migrate(load_settings(clean))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +56,8 @@ def here(clean: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         said = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
-    return run
+    yield run
+    os.umask(before)
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
