@@ -1,6 +1,6 @@
 """What can go wrong on the QuickBooks side, on purpose and repeatably (qbxml.md 7.16)."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -66,6 +66,8 @@ class Faults:
     _odd: dict[str, deque[OddAnswer]] = field(default_factory=dict)
     _otherwise: deque["Otherwise"] = field(default_factory=deque)
     _spoilt: dict[str, int] = field(default_factory=dict)
+    struck: Counter[str] = field(default_factory=Counter)
+    """How often a fault was really met, by the name of the function that orders it; not those that raise."""
     _openings: deque[_Refusal] = field(default_factory=deque)
     _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
     _documents: dict[str, deque[_Refusal]] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class Faults:
         """The odd answer meant for the Add of this RefNumber."""
         for name in (ref_number or "", ""):
             if self._odd.get(name):
+                self.struck["odd_answer"] += 1
                 return self._odd[name].popleft()
         return None
 
@@ -129,6 +132,7 @@ class Faults:
         """Whether the answer now due holds such a row."""
         due = self._spoilt.get(name, 0)
         self._spoilt[name] = max(due - 1, 0)
+        self.struck["spoil_row"] += due > 0
         return due > 0
 
     def lose_record(self, times: int = 1) -> None:
@@ -194,6 +198,7 @@ class Faults:
         if waiting:
             rejection = waiting[0]
             rejection.times -= 1
+            self.struck["reject"] += 1
             if rejection.times <= 0:
                 waiting.popleft()
             raise RequestProblem(rejection.status.code, rejection.status.message, rejection.status.said)

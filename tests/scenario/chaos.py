@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,8 @@ import structlog
 
 from simulator.faults import Faults
 from store import retention, states
-from tests.scenario import faults, oracle
+from tests.scenario import faults, moves, oracle
+from tests.scenario import harder as harder_faults
 from tests.scenario.in_process import InProcess
 from tests.scenario.plan import Plan, Update
 from tests.scenario.world import World, outcome_of
@@ -38,19 +39,30 @@ class Report:
     ledgers: tuple[str, ...]
     outcomes: Counter[str]
     faults: Counter[str]
+    struck: Counter[str]
+    """What of the harder world really did something."""
     served: tuple[int, ...]
     """SOAP calls by bridge."""
     relayed: Counter[str]
     """What the relays did, when there are two."""
 
 
-def run(seed: int, *, recovery: bool = True, bridges: int = 1, keep: timedelta | None = None) -> Report:
+def run(
+    seed: int,
+    *,
+    recovery: bool = True,
+    bridges: int = 1,
+    keep: timedelta | None = None,
+    harder: Collection[str] = (),
+) -> Report:
     """Play the plan of a seed, then calm sessions; raises AssertionError with the plan when the promise is broken.
+
+    `harder` names what else goes wrong.
 
     With two bridges each call of a session goes to either one. With `keep`, what is over and older is pruned again and
     again beside the calls, whatever the world is at.
     """
-    plan = Plan.of(seed)
+    plan = Plan.of(seed, harder)
     with tempfile.TemporaryDirectory(prefix="qbd-chaos-") as folder, structlog.testing.capture_logs():
         world = InProcess(plan, Path(folder), recovery=recovery, bridges=bridges)
         if keep is not None:
@@ -96,6 +108,7 @@ def _play(world: InProcess) -> Report:
         ledgers=tuple(desk.quickbooks.snapshot() for desk in world.desks),
         outcomes=outcomes,
         faults=struck,
+        struck=world.struck,
         served=tuple(world.served),
         relayed=Counter(world.relays.turns if world.relays is not None else {}),
     )
@@ -107,16 +120,20 @@ def play_session(world: World, number: int, update: Update, struck: Counter[str]
     desk.line.calm()
     for fault in update.faults:
         struck[fault.name] += 1
-        getattr(faults, f"fault_{fault.name}")(world, desk, *fault.arguments)
+        function = f"fault_{fault.name}"
+        (getattr(faults, function, None) or getattr(harder_faults, function))(world, desk, *fault.arguments)
     faults.expect_late(world, desk)
-    while world.kills:
-        world.fuse.arm(*world.kills.pop())
+    desk.kept.append(desk.quickbooks.snapshot())
+    while world.at_start:
+        world.at_start.pop()()
     world.update(f"session {number}", desk, desk.connector)
     world.fuse.disarm()
-    desk.connector.company = desk.quickbooks
-    desk.connector.cuts.rules.clear()
+    desk.sit_down_again()
     faults.put_right(desk)
     faults.restore(world, desk)
+    world.put_right()
+    world.struck += desk.quickbooks.faults.struck
+    desk.quickbooks.faults.struck.clear()
     world.deliver(lambda late: late.company == desk.index and late.place == "session")
 
 
@@ -134,7 +151,7 @@ def calm_down(world: World) -> None:
     for number in range(CALM_SESSIONS):
         world.clock.forward(hours=7)
         for desk in world.desks:
-            world.update(f"calm session {number}", desk, desk.connector)
+            moves.check_nothing_stands(world, desk.id, world.update(f"calm session {number}", desk, desk.connector))
         oracle.check(world)
         if all(request.state == states.DONE for request in world.requests()):
             return

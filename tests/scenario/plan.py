@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from tests.scenario.harder_draws import DRAWS
 from tests.support import stores
 
 METHODS = ("", "authenticate", "sendRequestXML", "receiveResponseXML", "getLastError", "closeConnection")
@@ -54,7 +56,10 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Something that goes wrong in one session; the name is that of a function of `faults` without its `fault_`."""
+    """Something that goes wrong in one session.
+
+    The name is that of a function of `faults` or `harder` without its `fault_`.
+    """
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -82,12 +87,12 @@ class Plan:
     """QuickBooks keeps its memory of message sets when a backup is put back; no source says which."""
 
     @classmethod
-    def of(cls, seed: int) -> Plan:
-        """Draw the plan of a seed."""
+    def of(cls, seed: int, harder: Collection[str] = ()) -> Plan:
+        """Draw the plan of a seed; with faults of `harder` in about half of its sessions, beside the others."""
         draw = random.Random(seed)
         companies, count = draw.choice((1, 1, 2)), draw.randint(4, 10)
         documents = tuple(_document(draw, number, companies, count) for number in range(1, draw.randint(3, 12) + 1))
-        return cls(
+        plan = cls(
             seed=seed,
             companies=companies,
             batch_size=draw.choice((1, 2, 3, 5, 20)),
@@ -95,6 +100,18 @@ class Plan:
             updates=tuple(_update(draw, companies, documents) for _ in range(count)),
             records_survive=draw.random() < 0.5,
         )
+        return plan._made_harder(sorted(harder)) if harder else plan
+
+    def _made_harder(self, names: list[str]) -> Plan:
+        draw = random.Random(f"{self.seed}/harder")
+        updates = []
+        for update in self.updates:
+            chosen = [draw.choice(names) for _ in range(draw.choices((0, 1, 2), (45, 40, 15))[0])]
+            more = [
+                Fault(name=name, arguments=DRAWS[name](draw, draw.choice(self.documents).number)) for name in chosen
+            ]
+            updates.append(replace(update, faults=(*update.faults, *more)))
+        return replace(self, updates=tuple(updates))
 
     def __str__(self) -> str:
         """As it is read beside a violation."""

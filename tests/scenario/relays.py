@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from temporalio.client import Client
 
 from qbwc_bridge.relay import LEASE_S, Relay
@@ -20,6 +21,7 @@ from store import outbox
 from store.engine import Database
 from store.tables import OutboxSignal
 from tests.support import stores
+from workflows.contracts import SYNC_PREFIX
 
 TURNS = {"none": 10, "deliver": 2, "overtaken": 4, "dies": 3, "lets go": 1}
 """What a relay may do between two calls, and how often."""
@@ -37,6 +39,10 @@ class Listener:
         self.heard: dict[str, list[str]] = {}
         self.strike: tuple[int, Callable[[], Awaitable[None]]] | None = None
 
+    async def start_workflow(self, *_: Any, **__: Any) -> _Handle:
+        """A sync of lists: what it is told is not in any order that matters."""
+        return _Handle(self, SYNC_PREFIX)
+
     def get_workflow_handle(self, workflow_id: str) -> _Handle:
         return _Handle(self, workflow_id)
 
@@ -50,6 +56,8 @@ class Listener:
 
 
 class _Handle:
+    result_run_id: str | None = None
+
     def __init__(self, listener: Listener, workflow_id: str) -> None:
         self._listener = listener
         self._workflow_id = workflow_id
@@ -72,6 +80,8 @@ class Relays:
         self._relays = [self._relay(database) for database in databases]
         self._runner = asyncio.Runner()
         self.turns: dict[str, int] = dict.fromkeys(TURNS, 0)  # that struck
+        self.is_ahead = False
+        """The database was set back: workflows heard what it does not hold any more."""
 
     def turn(self) -> None:
         """Let something happen to the outbox, as the seed wants it."""
@@ -92,9 +102,10 @@ class Relays:
         wanted: dict[str, list[str]] = {}
         for row in rows:
             assert row.delivered_at is not None, f"{row.signal} of {row.workflow_id} was never told"
-            wanted.setdefault(row.workflow_id, []).append(_name(row.signal, row.payload))
+            if not row.workflow_id.startswith(SYNC_PREFIX):
+                wanted.setdefault(row.workflow_id, []).append(_name(row.signal, row.payload))
         firsts = {workflow: list(dict.fromkeys(heard)) for workflow, heard in self._listener.heard.items()}
-        assert firsts == wanted, f"told in another order: {firsts}, written as {wanted}"
+        assert self.is_ahead or firsts == wanted, f"told in another order: {firsts}, written as {wanted}"
 
     def close(self) -> None:
         self._runner.close()
@@ -107,19 +118,21 @@ class Relays:
 
     async def _turn(self, what: str, number: int, place: int) -> None:
         relay = self._relays[number]
-        if what == "lets go":
-            await asyncio.to_thread(relay._let_go)
-        elif what == "overtaken":
+        if what == "overtaken":
             self._listener.strike = (place, lambda: self._overtake(number))
         elif what == "dies":
             self._listener.strike = (place, self._die)
         try:
+            if what == "lets go":
+                await asyncio.to_thread(relay._let_go)
             await relay.deliver_once(self._client)
             self.turns[what] += what in ("deliver", "lets go")
         except _DiedError:
             # Another process takes its place, with another name; the lease stays with the dead one.
             self._relays[number] = self._relay(self._databases[number])
             self.turns[what] += 1
+        except OperationalError:
+            pass  # its loop tries again
         self._listener.strike = None
 
     async def _overtake(self, number: int) -> None:

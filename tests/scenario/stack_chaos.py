@@ -84,12 +84,13 @@ class OnStack(World):
     def name_companies(self) -> tuple[str, ...]:
         return (f"{self.prefix}-acme", f"{self.prefix}-bolt")
 
-    def submit(self, document: Document) -> None:
+    def submit(self, document: Document, *, confirmed_absent: bool = False) -> None:
         company = self.company_ids[document.company]
         deadline = time.monotonic() + SUBMIT_S
         while True:
             try:
-                answer = self.stack.api.post(f"/v1/companies/{company}/exports", json={"document": document.body()})
+                body = {"document": document.body(), "confirm_not_in_quickbooks": confirmed_absent}
+                answer = self.stack.api.post(f"/v1/companies/{company}/exports", json=body)
             except httpx.HTTPError:
                 answer = None
             if answer is not None and answer.status_code < 500:

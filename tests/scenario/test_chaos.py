@@ -8,12 +8,14 @@ either one, and two relays deliver.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.scenario import chaos, faults
+from tests.scenario import chaos, faults, harder
+from tests.scenario.harder_draws import DRAWS, HELD, STRIKES
 from tests.scenario.plan import Plan
 from tests.scenario.relays import TURNS
 
@@ -86,3 +88,41 @@ def test_the_faults_are_all_drawn() -> None:
     drawn = {fault.name for seed in range(60) for update in Plan.of(seed).updates for fault in update.faults}
     known = {name.removeprefix("fault_") for name in dir(faults) if name.startswith("fault_")}
     assert drawn == known
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [range(4), *(pytest.param(seeds, marks=pytest.mark.long) for seeds in _cut(range(4, 44)))],
+    ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}",
+)
+def test_the_promise_holds_in_the_harder_world(seeds: range) -> None:
+    """Everything that can go wrong, beside one another."""
+    struck: Counter[str] = Counter()
+    for seed in seeds:
+        struck += chaos.run(seed, bridges=bridges_of(seed), harder=HELD).struck
+    assert len(struck) > 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", HELD)
+def test_the_promise_holds_whatever_else_goes_wrong(name: str) -> None:
+    """One kind of fault at a time, beside crashes and cuts; it really happens."""
+    struck: Counter[str] = Counter()
+    for seed in range(24):
+        struck += chaos.run(seed, bridges=bridges_of(seed), harder=(name,)).struck
+    assert struck[STRIKES.get(name, name)]
+
+
+def test_a_seed_of_the_harder_world_replays_exactly() -> None:
+    report = chaos.run(5, bridges=2, harder=HELD)
+    assert chaos.run(5, bridges=2, harder=HELD) == report
+
+
+def test_harder_faults_add_to_a_plan_and_change_nothing_of_it() -> None:
+    plain, more = Plan.of(7), Plan.of(7, HELD)
+    assert plain.documents == more.documents
+    for before, after in zip(plain.updates, more.updates, strict=True):
+        assert after.faults[: len(before.faults)] == before.faults
+    names = {name.removeprefix("fault_") for name in dir(harder) if name.startswith("fault_")}
+    assert names == set(DRAWS)
+    assert set(HELD) <= names

@@ -72,6 +72,8 @@ class Line:
         """What goes on elsewhere after each call."""
         self.meanwhile: Action = lambda: None
         """What happens beside every call."""
+        self.tick: Action = lambda: None
+        """How time goes on with every call."""
 
     def calm(self) -> None:
         """Forget all plans; the counts begin anew."""
@@ -80,6 +82,7 @@ class Line:
 
     def post(self, url: str, *, content: bytes, headers: dict[str, str], follow_redirects: bool) -> httpx.Response:
         """Carry a call, as httpx.Client would."""
+        self.tick()
         self.meanwhile()
         data = content
         method = headers["SOAPAction"].strip('"').rpartition("/")[2]
@@ -140,12 +143,12 @@ class WithoutRecovery(Dispatcher):
 class _Current:
     """Passes every call on to a dispatcher of the run that is under way."""
 
-    choose: Callable[[], Dispatcher]
+    choose: Callable[[str], Dispatcher]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         # Looked up at each call: spyne keeps what it gets here for longer than a run.
         def call(*values: str) -> Any:
-            return getattr(self.choose(), name)(*values)
+            return getattr(self.choose(name), name)(*values)
 
         return call
 

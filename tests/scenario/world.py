@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,16 +21,27 @@ from simulator.qwc import read_qwc
 from simulator.records import Posted
 from simulator.sample_company import freight_company
 from simulator.web_connector import WebConnector
-from store import queue
+from store import queue, states
 from store.engine import Database
-from store.tables import Request
+from store.tables import Company, Request
 from tests.scenario.plan import Document, Plan
+from tests.scenario.storage import Storage
 from tests.scenario.wiring import Fuse, Line, headers_of
 from tests.support import stores
 from tests.support.world import BASE, a_qwc
-from workflows.contracts import Outcome
+from workflows.contracts import OUTCOME_UNKNOWN, Outcome
 
 COMPANIES = ("acme", "bolt")
+CALLS_MAX = 100
+"""No session of these small plans may take more calls, whatever happens in it."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A request as it was seen last."""
+
+    state: str
+    attempt: int
 
 
 @dataclass
@@ -40,6 +52,19 @@ class Late:
     content: bytes
     place: str
     """After which call of the company's next session it arrives; session: after that session; end: after all."""
+
+
+@dataclass
+class Almost:
+    """What a person typed that is almost an export."""
+
+    typed: Posted
+    what: str
+    request_id: str
+    attempt: int
+    """How often it had been sent by then."""
+    is_second: bool
+    """The export was there already: two of them now are that person's doing."""
 
 
 @dataclass
@@ -64,6 +89,23 @@ class Desk:
     undo: list[Callable[[], None]] = field(default_factory=list)
     """What a user puts right again after the session."""
     has_changed_lists: bool = False
+    almost: list[Almost] = field(default_factory=list)
+    copies: list[tuple[CompanyFile, set[str]]] = field(default_factory=list)
+    """Copies of the books that were opened instead of them, and the GUIDs that each held then."""
+    hanging: int = 0
+    """Computers whose QuickBooks stands still now."""
+    begun: set[str] = field(default_factory=set)
+    """GUIDs of a set that QuickBooks had begun with when it stood still and a second computer polled."""
+    unheard: set[str] = field(default_factory=set)
+    """Those of them of whose end nobody ever heard: QuickBooks died over it, or its answer was lost."""
+    kept: list[str] = field(default_factory=list)
+    """The books before each session."""
+
+    def sit_down_again(self) -> None:
+        """The right file is open again, by its own path, on a computer that is right again."""
+        self.connector.company = self.quickbooks
+        self.connector.opened_as = self.connector.clock = None
+        self.connector.cuts.rules.clear()
 
 
 class World(ABC):
@@ -80,7 +122,13 @@ class World(ABC):
         self.limits = Limits(batch_size=plan.batch_size)
         self.poisoned: set[str] = set()
         self.lates: list[Late] = []
-        self.kills: list[tuple[str, int]] = []
+        self.at_start: list[Callable[[], None]] = []
+        """What is done when the session begins, after this test has read what it needs."""
+        self.struck: Counter[str] = Counter()
+        """How often each fault of the harder world really did something."""
+        self.known: dict[str, Known] = {}
+        self.forgotten: dict[str, str] = {}
+        """GUIDs that our own database may have lost when it was set back, and the workflow of each."""
         self.database = database
         self.http = http
         self.company_ids = self.name_companies()
@@ -93,8 +141,23 @@ class World(ABC):
         return COMPANIES
 
     @abstractmethod
-    def submit(self, document: Document) -> None:
-        """Let the TMS hand a document over, and wait until it is queued or refused."""
+    def submit(self, document: Document, *, confirmed_absent: bool = False) -> None:
+        """Let the TMS hand a document over, and wait until it is queued or refused.
+
+        With `confirmed_absent` a person says that what may be in QuickBooks is not there.
+        """
+
+    def keep_database(self) -> None:
+        """Remember our own database as it is now; after the session it is set back to that."""
+        raise NotImplementedError
+
+    def put_right(self) -> None:  # noqa: B027 - most worlds have nothing of their own to put right
+        """After a session: disks work again, and a database that was kept is put back."""
+
+    @property
+    def storage(self) -> Storage:
+        """What the disk under our own database does."""
+        raise NotImplementedError
 
     def _desk(self, index: int) -> Desk:
         company_id = self.company_ids[index]
@@ -107,8 +170,8 @@ class World(ABC):
         quickbooks.switches.records_survive_restore = self.plan.records_survive
         line = Line(self.http, self.fuse)
         qwc = read_qwc(a_qwc(company_id, owner_id=owner_id, file_id=file_id, base=self.base))
-        connector = WebConnector(qwc, stores.PASSWORD, quickbooks, http=line, cuts=Cuts())  # type: ignore[arg-type]
-        second = WebConnector(qwc, stores.PASSWORD, quickbooks, http=self.http)
+        connector = WebConnector(qwc, stores.PASSWORD, quickbooks, http=line, cuts=Cuts(), request_cap=CALLS_MAX)  # type: ignore[arg-type]
+        second = WebConnector(qwc, stores.PASSWORD, quickbooks, http=self.http, request_cap=CALLS_MAX)
         return Desk(
             index=index,
             id=company_id,
@@ -128,13 +191,34 @@ class World(ABC):
             if document.again_before == session:
                 self._queue(document)
 
-    def _queue(self, document: Document) -> None:
+    def _queue(self, document: Document, *, confirmed_absent: bool = False) -> None:
         known = {request.id for request in self.requests()}
-        self.submit(document)
+        self.submit(document, confirmed_absent=confirmed_absent)
         new = [request for request in self.requests() if request.id not in known and self.names(request, document)]
         self.events.append(f"{document.id} queued as {[request.id for request in new]}")
         for request in new:
             self._spoil(request, document)
+
+    def say_absent(self, desk: Desk) -> None:
+        """A person says of all that may be in QuickBooks that it is not there, and has it exported again."""
+        newest = {request.export_id: request for request in self.requests() if request.company_id == desk.id}
+        for document in self.plan.documents:
+            request = next((r for r in newest.values() if self.names(r, document)), None)
+            if request is None or request.state != states.DONE:
+                continue
+            failure = outcome_of(request).failure
+            if failure is not None and failure.code == OUTCOME_UNKNOWN:
+                self.struck["wrong_word"] += 1
+                self.events.append(f"a person says that {request.id} is not in {desk.id}")
+                self._queue(document, confirmed_absent=True)
+
+    def choose_tax_code(self, desk: Desk, name: str) -> None:
+        """Somebody makes a sales tax code the default for invoices."""
+        with self.database.transaction() as session:
+            company = session.get_one(Company, desk.id)
+            defaults = company.mapping["defaults"]
+            invoice = {**defaults["invoice"], "tax_code": {"full_name": name}}
+            company.mapping = {**company.mapping, "defaults": {**defaults, "invoice": invoice}}
 
     def _spoil(self, request: Request, document: Document) -> None:
         if document.fate in ("poison", "broken"):
@@ -154,11 +238,16 @@ class World(ABC):
 
     # Sessions
 
-    def update(self, name: str, desk: Desk, connector: WebConnector) -> None:
+    def update(self, name: str, desk: Desk, connector: WebConnector) -> str:
+        """Play one update session; gives its outcome."""
         report = connector.run_once()
         self.events.append(f"{name} of {desk.id}, {connector.company.name}: {report.outcome} {report.status}")
         self.events += [f"    {method} {detail}" for method, detail in report.calls]
         assert report.outcome != "endless", f"{name} does not end"
+        assert report.count <= CALLS_MAX, f"{name} took {report.count} calls"
+        if report.outcome in ("crashed", "failed") or not all(response for _, response in report.exchanges):
+            desk.unheard |= desk.begun
+        return report.outcome
 
     def deliver(self, which: Callable[[Late], bool]) -> None:
         due = [late for late in self.lates if which(late)]
