@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ops.database import open_database
+from ops.problems import ProblemError
 from ops.settings import Settings
 from store.retention import prune
 
@@ -27,10 +28,13 @@ NOT_SET = "QBD_RETENTION_DAYS is not set: everything is kept. To delete once, gi
 
 
 def run_prune(settings: Settings, *, older_than: int | None, dry_run: bool) -> list[str]:
-    """Prune, or count what pruning would delete; gives the lines that say what was done."""
+    """Prune, or count what pruning would delete; gives the lines that say what was done.
+
+    Raises `ProblemError` when nothing says how much to keep: nothing is deleted then.
+    """
     days = older_than if older_than is not None else settings.retention_days
     if days is None:
-        return [NOT_SET]
+        raise ProblemError(NOT_SET)
     now = datetime.now(UTC)
     database = open_database(settings)
     try:
@@ -53,8 +57,11 @@ def prune_daily(
     A database that cannot be used ends it, as it ends `run_prune`: whoever started it starts it again.
     """
     while True:
-        for line in run_prune(settings, older_than=older_than, dry_run=dry_run):
-            tell(line)
+        if older_than is None and settings.retention_days is None:
+            tell(NOT_SET)  # and wait: a service that ended would be started again and again
+        else:
+            for line in run_prune(settings, older_than=older_than, dry_run=dry_run):
+                tell(line)
         if wait(DAY_S):
             return
 

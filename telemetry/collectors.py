@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -17,6 +18,8 @@ from prometheus_client.registry import Collector
 FRESH_S = 15.0
 """How long figures of the database are given out again: several scrapers cost it no more than one."""
 SCRAPE_TIMEOUT_S = 2.0
+SILENCE_S = 20.0
+"""Longer than any scraper needs to ask."""
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +92,9 @@ class MetricsServer:
     def __init__(self, registry: CollectorRegistry, *, host: str, port: int) -> None:
         """Listen at once; raises OSError when that is not possible."""
         self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        # By itself it waits for ever, in a thread for each connection.
+        handler: Any = self._server.RequestHandlerClass
+        self._server.RequestHandlerClass = type("PunctualHandler", (handler,), {"timeout": SILENCE_S})
 
     def stop(self) -> None:
         """Let the port go."""

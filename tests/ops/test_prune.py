@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ops.database import migrate
-from ops.prune import DAY_S, NOT_SET, prune_daily
+from ops.problems import ProblemError
+from ops.prune import DAY_S, NOT_SET, prune_daily, run_prune
 from ops.settings import load_settings
 from store.engine import DatabaseProblemError
 
@@ -49,3 +50,9 @@ def test_a_signal_ends_the_process(tmp_path: Path) -> None:
         assert process.stdout.readline() == f"{NOT_SET}\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+
+
+def test_pruning_once_without_a_number_of_days_is_a_problem() -> None:
+    """Whoever asks to delete, and for whom nothing is deleted, is told by the exit code too."""
+    with pytest.raises(ProblemError, match="QBD_RETENTION_DAYS"):
+        run_prune(load_settings({}), older_than=None, dry_run=False)

@@ -15,13 +15,16 @@ from contextlib import ExitStack, contextmanager
 from wsgiref.types import WSGIApplication
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from ops.ports import free_ports
 from qbwc_bridge import connections, unfinished
 from qbwc_bridge.client_address import client_address
 from qbwc_bridge.connections import Connection
 from qbwc_bridge.server import CALL_THREADS, PAGE_THREADS, Server
 from qbwc_bridge.unfinished import BODIES_MAX, BODIES_OF_ADDRESS_MAX, BYTES_MAX, Half, who_ends
 from qbwc_bridge.wsgi import build_wsgi
+from telemetry import collectors
 from tests.soap.fake_service import RecordingService
 from tests.soap.server_process import envelope
 from tests.support.raw_http import answers_to, status_lines
@@ -281,3 +284,15 @@ def test_how_long_each_may_take(came: Callable[[Connection], None], values: dict
         connection = _with(Connection(sock, "8.8.8.8", keep_max=100, now=1000.0), **values)
         came(connection)
         assert connection.deadline() == ends_at
+
+
+def test_the_metrics_port_waits_for_no_silent_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a thread for each connection, and gives it up."""
+    monkeypatch.setattr(collectors, "SILENCE_S", 0.1)
+    [port] = free_ports(1)
+    server = collectors.MetricsServer(CollectorRegistry(), host="127.0.0.1", port=port)
+    try:
+        assert answers_to(port, b"GET /metrics HT") == b""
+        assert status_lines(answers_to(port, GET % b"/metrics"))[0].endswith(b" 200 OK")
+    finally:
+        server.stop()

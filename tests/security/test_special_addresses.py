@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from activities.special_addresses import IPV4, IPV6, is_public
 from activities.webhook_addresses import AddressRefusedError, read_target, resolve
 
+PROJECT = Path(__file__).resolve().parents[2]
 PUBLIC = [
     *("1.0.0.0", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255"),
     *("128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "191.255.255.255", "192.0.1.0"),
@@ -75,3 +78,12 @@ def test_each_block_of_the_table_has_its_rows(block: tuple[str, str]) -> None:
     network = ipaddress.ip_network(block[0])
     assert any(address in network for address in map(ipaddress.ip_address, SPECIAL))
     assert [one.network for one in (*IPV4, *IPV6)].count(block[0]) == 1
+
+
+def test_no_guard_asks_python_which_addresses_are_public() -> None:
+    """`is_global` and `is_private` answer otherwise in each release: 192.0.0.0/24 was public in 3.11.7."""
+    asks = re.compile(r"\.is_(global|private|reserved|link_local|site_local)\b")
+    packages = ("activities", "console", "ops", "qbwc_bridge", "store", "tms_api")
+    files = [path for package in packages for path in (PROJECT / package).rglob("*.py")]
+    assert len(files) > 50
+    assert [str(path) for path in files if asks.search(path.read_text("utf-8"))] == []
