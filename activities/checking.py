@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 from activities.company_lists import StoreLists
@@ -11,6 +13,7 @@ from mapping.issues import Issue
 from mapping.links import awaited_by_issues, awaited_by_refusal, excerpt
 from mapping.result import Mapped
 from mapping.rules import parse_mapping, rules_for
+from mapping.sent import frozen
 from store import exports
 from store.tables import Company, Export
 from workflows.contracts import Failure
@@ -46,7 +49,8 @@ def checked_with(
     taken = exports.numbers_of_others(
         session, company_id=company.id, kind=document.kind, party_id=party_of(document), document_id=document.id
     )
-    return check_document(document, rules, lists, taken=taken, external_guid=external_guid)
+    mapped = check_document(document, rules, lists, taken=taken, external_guid=external_guid)
+    return replace(mapped, sent=frozen(document, mapped, rules)) if isinstance(mapped, Mapped) else mapped
 
 
 def awaited(session: Session, row: Export, failure: Failure) -> list[str]:

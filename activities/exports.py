@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from temporalio import activity
 
 from activities.checking import awaited, checked
+from activities.failures import TEXT_MAX, failure_of
+from activities.queued import request_values
 from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
 from mapping.issues import Issue, Owner
 from mapping.result import Mapped, external_guid_for
-from qbxml.envelope import build_request_element
 from store import exports, outbox, queue, states, waits, webhooks
 from store.companies import lock_company
 from store.engine import Database
@@ -44,8 +45,6 @@ from workflows.contracts import (
 
 log = structlog.get_logger(__name__)
 
-TEXT_MAX = 4000
-"""Longest text that a state change may put into a row."""
 WAITING_TEXT = "Waiting for the Web Connector"
 
 
@@ -273,19 +272,20 @@ class ExportActivities:
         row.number = document.number
         row.external_guid = guid
         row.ref_number = mapped.ref_number
+        row.sent = mapped.sent
         row.changes = [change.model_dump(mode="json") for change in mapped.changes]
         count = len(mapped.changes)
         adapted = "" if not count else f"; adapted to QuickBooks in {count} place{'s' if count > 1 else ''}"
         text = ". ".join([f"Every link is there{adapted}", *(issue.message.rstrip(".") for issue in mapped.warnings)])
         is_mapped = _Move(ExportState.MAPPED, text, f"{inp.run_id}/mapped")
         self._note(session, row, is_mapped, _Move(ExportState.QUEUED, WAITING_TEXT, f"{inp.run_id}/queued"))
-        return Prepared(request_id=self._add_request(session, row, document, mapped))
+        return Prepared(request_id=self._add_request(session, owner, row, document, mapped))
 
-    def _add_request(self, session: Session, row: Export, document: Invoice | CarrierBill, mapped: Mapped) -> str:
+    def _add_request(
+        self, session: Session, owner: Company, row: Export, document: Invoice | CarrierBill, mapped: Mapped
+    ) -> str:
         request_id = self._new_id()
         now = self._clock()
-        is_bill = isinstance(document, CarrierBill)
-        entity = getattr(mapped.transaction, "vendor_ref" if is_bill else "customer_ref")
         exports.add_request(
             session,
             id=request_id,
@@ -293,16 +293,8 @@ class ExportActivities:
             export_id=row.id,
             run_id=row.run_id,
             workflow_id=export_workflow_id(row.company_id, document.kind, document.id),
-            operation="BillAdd" if is_bill else "InvoiceAdd",
-            body=build_request_element(mapped.transaction, request_id),
-            facts={
-                "ref_number": mapped.ref_number,
-                "entity_list_id": entity.list_id,
-                "entity_full_name": entity.full_name,
-                "total": str(document.total),
-                "txn_date": document.date.isoformat(),
-                "external_guid": row.external_guid,
-            },
+            **request_values(document, mapped, request_id=request_id, external_guid=str(row.external_guid)),
+            mapping_version=owner.mapping_version,
             batch_max=queue.BATCH_MAX,
             available_at=now,
             created_at=now,
@@ -376,21 +368,6 @@ class ExportActivities:
             log.info("export moves", **named, state=state.value, **owner)
 
         return tell
-
-
-def failure_of(issues: list[Issue]) -> Failure:
-    """Say every error of a document in one failure; warnings did not keep it back."""
-    issues = [issue for issue in issues if issue.is_error]
-    first = issues[0]
-    others = "" if len(issues) == 1 else f" ({len(issues)} problems in all)"
-    return Failure(
-        code="document_not_exportable",
-        message="; ".join(f"{issue.path}: {issue.message}" for issue in issues)[:TEXT_MAX],
-        explanation=f"{first.message}{others}",
-        owner=first.owner,
-        next_step=" ".join(dict.fromkeys(issue.next_step for issue in issues))[:TEXT_MAX],
-        issues=issues,
-    )
 
 
 def _wrong_id(inp: PrepareInput) -> str | None:

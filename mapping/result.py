@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from mapping.issues import Change, Issue
 from qbxml.bills import BillAdd
@@ -21,6 +22,8 @@ class Mapped:
     ref_number: str
     changes: list[Change] = field(default_factory=list)
     warnings: list[Issue] = field(default_factory=list)
+    sent: dict[str, Any] = field(default_factory=dict)
+    """What is kept of it when it is sent (mapping/sent.py)."""
 
 
 def external_guid_for(company_id: str, kind: str, document_id: str, run: str) -> str:

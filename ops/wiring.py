@@ -138,6 +138,7 @@ def bridge(
     The relay lives in the same process and lets its lease go when it is closed; otherwise the next one would wait for
     the lease to run out before it delivers.
     """
+    from activities.queued import Remapping  # noqa: PLC0415
     from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
     from qbwc_bridge.dispatcher import Dispatcher  # noqa: PLC0415
@@ -162,7 +163,13 @@ def bridge(
     observe = Observation(metrics, tracing)
     gathered = Sightings()
     dispatcher = (dispatcher_type or Dispatcher)(
-        database, limits=limits, clock=around.clock, new_id=new_id, observe=observe, gathered=gathered
+        database,
+        limits=limits,
+        clock=around.clock,
+        new_id=new_id,
+        observe=observe,
+        gathered=gathered,
+        remap=Remapping(around.clock),
     )
     noting = Periodic("notes", lambda: gathered.write(database), seconds=NOTES_EVERY_S)
     relay = Relay(

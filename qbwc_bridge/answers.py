@@ -423,6 +423,11 @@ class Answers:
         request.state = states.WAITING
         request.message_set_id = None
 
+    def fail_unsent(self, session: Session, wc: WebConnectorSession, request: Request, failure: Failure) -> None:
+        """End a waiting request that cannot be sent any more."""
+        wc.failed += 1
+        self._end(session, None, request, Outcome(request_id=request.id, key="end", failure=failure))
+
     def _end(self, session: Session, write_set: MessageSet | None, request: Request, outcome: Outcome) -> None:
         request.state = states.DONE
         request.outcome = outcome.model_dump(mode="json")

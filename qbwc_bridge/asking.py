@@ -152,7 +152,11 @@ class Question:
 def sent_request(request: Request) -> SentRequest:
     """Give the pure view of a request."""
     return SentRequest(
-        id=request.id, operation=request.operation, attempt=request.attempt, facts=facts_of(request.facts)
+        id=request.id,
+        operation=request.operation,
+        attempt=request.attempt,
+        facts=facts_of(request.facts),
+        currency=request.currency,
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
+from mapping.currencies import currency_code
 from qbwc_bridge.facts import Facts
 from qbxml.written import Written
 from workflows.contracts import Difference, DifferenceCause
@@ -19,11 +20,17 @@ _SHOWN_MAX = 209
 """The longest name of a customer; a longer text is no value that anybody could compare."""
 
 
-def differences(operation: str, facts: Facts, written: Written) -> tuple[Difference, ...]:
-    """Give each field in which the transaction of an Add is otherwise than `facts` say, in a fixed order."""
+def differences(
+    operation: str, facts: Facts, written: Written, *, currency: str | None = None
+) -> tuple[Difference, ...]:
+    """Give each field in which the transaction of an Add is otherwise than `facts` say, in a fixed order.
+
+    `currency` is the code of the document's; figures of both sides are in the transaction's own currency.
+    """
     is_invoice = operation == "InvoiceAdd"
     found = (
         _total(facts, written, is_invoice=is_invoice),
+        _currency(currency, written),
         _entity(facts, written, "customer" if is_invoice else "carrier"),
         _date(facts, written),
         _ref_number(facts, written),
@@ -64,6 +71,14 @@ def _entity(facts: Facts, written: Written, path: str) -> Difference | None:
         return None
     meant = facts.entity_full_name or facts.entity_list_id or ""
     return _difference(path, meant, written.entity_full_name or written.entity_list_id)
+
+
+def _currency(meant: str | None, written: Written) -> Difference | None:
+    """Compare codes; a currency that QuickBooks calls by a name we do not know is not compared."""
+    code = currency_code(written.currency)
+    if meant is None or code is None or code == meant:
+        return None
+    return _difference("currency", meant, written.currency)
 
 
 def _date(facts: Facts, written: Written) -> Difference | None:

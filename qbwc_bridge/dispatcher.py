@@ -20,6 +20,7 @@ from qbwc_bridge.last_words import LastWords
 from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.meeting import TWIN_WINDOW, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
+from qbwc_bridge.remapping import Remap, as_it_was, mapped_today
 from qbwc_bridge.rulings import UNKNOWN_VERSION
 from qbwc_bridge.session import Limits, Step, Waiting
 from qbwc_bridge.signing_in import SigningIn
@@ -62,8 +63,11 @@ class Dispatcher:
         new_ticket: Callable[[], str] = secrets.new_ticket,
         observe: Observation | None = None,
         gathered: Sightings | None = None,
+        remap: Remap = as_it_was,
     ) -> None:
         """`new_id` gives unused ids of at most 22 characters [A-Za-z0-9]: they travel as newMessageSetID.
+
+        `remap` maps a waiting request again when the company's mapping or lists changed since it was mapped.
 
         Notes of polls that find nothing to do go to `gathered`, for its owner to write; without it they are written
         at once.
@@ -73,6 +77,7 @@ class Dispatcher:
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
+        self._remap = remap
         self._last_words = LastWords()
         self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
         self._lists = ListSyncs(
@@ -241,14 +246,14 @@ class Dispatcher:
     def _hand_out(self, session: Session, owner: Company, wc: WebConnectorSession, *, is_first: bool) -> str:
         now = self._clock()
         is_held = _is_held(owner, now)
-        sets, waiting = self._next_set(session, wc, now, is_held=is_held)
+        sets, waiting = self._next_set(session, owner, wc, now, is_held=is_held)
         if is_first and sets.has_others and wc.guard_passed:
             look_for_twins(session, owner, wc, now)
         stand = self._standing(session, wc, sets, now)
         is_at_work = wc.state == "open" and wc.guard_passed
         if stand is not None and is_at_work and stand.is_hopeless(self._limits):
             self._give_up(session, owner, wc, stand)
-            (sets, waiting), stand = self._next_set(session, wc, now, is_held=is_held), None
+            (sets, waiting), stand = self._next_set(session, owner, wc, now, is_held=is_held), None
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
@@ -378,10 +383,17 @@ class Dispatcher:
         return text
 
     def _next_set(
-        self, session: Session, wc: WebConnectorSession, now: datetime, *, is_held: bool
+        self, session: Session, owner: Company, wc: WebConnectorSession, now: datetime, *, is_held: bool
     ) -> tuple[queue.Sets, Sequence[Request]]:
         limit = 0 if is_held else self._limits.batch_size
-        return queue.next_set(session, wc, now=now, limit=limit, others_since=now - TWIN_WINDOW)
+        sets, waiting = queue.next_set(session, wc, now=now, limit=limit, others_since=now - TWIN_WINDOW)
+        if wc.state != "open" or not wc.guard_passed or sets.unresolved is not None:
+            return sets, waiting  # none of it leaves now
+
+        def fail(request: Request, failure: contracts.Failure) -> None:
+            self._answers.fail_unsent(session, wc, request, failure)
+
+        return sets, mapped_today(session, owner, waiting, remap=self._remap, fail=fail)
 
     def _left(self, session: Session, owner: Company, now: datetime) -> queue.Left:
         return queue.left_to_do(session, owner.id, now=now, count_to=COUNTED_MAX)

@@ -372,6 +372,7 @@ class ListSyncs:
         if stale:
             return
         now = self._clock()
+        owner.mapping_version += 1  # what waits may point to an entry that was merged, deleted or made inactive
         failed = [one for one in passes.values() if one.phase is Phase.FAILED]
         sync.finished_at = now
         if failed:

@@ -33,6 +33,8 @@ class SentRequest:
     operation: str
     attempt: int
     facts: Facts
+    currency: str | None = None
+    """Code of the currency that it is in; None: not known."""
 
     @property
     def wire_id(self) -> str:
@@ -171,7 +173,7 @@ def arrived(request: SentRequest, written: Written) -> Arrived:
         edit_sequence=_cut(written.edit_sequence),
         ref_number=_cut(written.ref_number),
         txn_number=_cut(written.txn_number),
-        differences=differences(request.operation, request.facts, written),
+        differences=differences(request.operation, request.facts, written, currency=request.currency),
     )
 
 

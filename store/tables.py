@@ -103,6 +103,8 @@ class Company(Base):
     auto_retry: Mapped[bool] = mapped_column(default=True, server_default=true())
     """Whether exports that wait for an entry of the mapping start again by themselves when it is saved."""
     mapping: Mapped[Json] = mapped_column(default=dict)
+    mapping_version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Grows with each change of the mapping and each reading of the lists: what waits since before is mapped again."""
     bound_company_name: Mapped[str | None] = mapped_column(String(200))
     bound_company_file: Mapped[str | None] = mapped_column(Text)
     product: Mapped[str | None] = mapped_column(String(255))
@@ -168,6 +170,8 @@ class Export(Base):
     external_guid: Mapped[str | None] = mapped_column(String(38))
     ref_number: Mapped[str | None] = mapped_column(String(20))
     changes: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    sent: Mapped[Json | None]
+    """What it says in QuickBooks, frozen with the newest request by `mapping/sent.py`; None: of an older process."""
     quickbooks: Mapped[Json | None]
     has_differences: Mapped[bool] = mapped_column(default=False, server_default=false())
     """QuickBooks holds something otherwise than it was meant: `quickbooks` says what."""
@@ -222,6 +226,10 @@ class Request(Base):
     body: Mapped[str] = mapped_column(Text)
     facts: Mapped[Json]
     """What recognises the transaction again: ref_number, entity, total, date, external_guid."""
+    currency: Mapped[str | None] = mapped_column(String(100))
+    """Code of the currency that it is in; None: of an older process."""
+    mapping_version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """The company's, when it was mapped."""
     state: Mapped[str] = mapped_column(String(12))
     """waiting | in_flight | done | cancelled"""
     attempt: Mapped[int] = mapped_column(default=0)

@@ -139,6 +139,8 @@ def change_company(company: CompanyPath, body: CompanyChanges, services: Service
         if "quickbooks_release" in changes:
             release = _accepted_release(changes["quickbooks_release"], services, is_confirmed=is_confirmed)
             changes["quickbooks_release"] = release
+        if changes.get("ref_number_rule", row.ref_number_rule) != row.ref_number_rule:
+            row.mapping_version += 1
         for name, value in changes.items():
             setattr(row, name, value)
         row.look_at = services.clock()  # what counts as silence may be another

@@ -124,6 +124,7 @@ def undo_change(services: ApiServices, company_id: str, change_id: int) -> int:
             else:
                 section[one["key"]] = one["before"]
         row.mapping = stored
+        row.mapping_version += 1
         change.undone_at = services.clock()
         session.flush()
         keys = [f"{one['section']}/{one['key']}" for one in change.entries if one["before"] is not None]
@@ -176,6 +177,7 @@ def _write(
     session.flush()
     changed = _differences(before, data)
     if changed:
+        row.mapping_version += 1
         mapping_changes.record(session, row.id, at=services.clock(), author=author, entries=changed)
     if keys is None:
         keys = [f"{one['section']}/{one['key']}" for one in changed if one["after"] is not None]

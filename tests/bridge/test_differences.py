@@ -125,6 +125,28 @@ def test_names_decide_where_the_mapping_has_no_list_id() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("meant", "books", "differs"),
+    [
+        ("USD", "US Dollar", False),
+        ("CAD", "Canadian Dollar", False),
+        ("USD", "USD", False),
+        ("USD", None, False),
+        ("USD", "Some coin", False),
+        (None, "Euro", False),
+        ("USD", "Canadian Dollar", True),
+        ("EUR", "US Dollar", True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["invoice", "bill"])
+def test_the_currency(kind: str, meant: str | None, books: str | None, differs: bool) -> None:
+    """Equal figures in another currency are another amount; QuickBooks names currencies where it keeps several."""
+    compared = differences(
+        ADD[kind], Facts(**FACTS), Written(txn_id="1-1", **HELD[kind], currency=books), currency=meant
+    )
+    assert [one.path for one in compared] == (["currency"] if differs else [])
+
+
 def test_several_differences_come_in_a_fixed_order() -> None:
     """Money first."""
     written = {"subtotal": "1.00", "txn_date": "2026-01-01", "ref_number": "X", "entity_list_id": "9-9"}

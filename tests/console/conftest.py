@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from prometheus_client import CollectorRegistry
 
+from activities.queued import Remapping
 from console.app import install
 from console.services import LinkMaker
 from console.signing import Signer
@@ -112,7 +113,11 @@ class World:
     ) -> WebConnector:
         """The simulated Web Connector on a real bridge over the same database; `run_once()` is one session."""
         dispatcher = Dispatcher(
-            self.database, limits=Limits(), clock=self.clock, new_id=stores.counter(f"S{time.monotonic_ns()}")
+            self.database,
+            limits=Limits(),
+            clock=self.clock,
+            new_id=stores.counter(f"S{time.monotonic_ns()}"),
+            remap=Remapping(self.clock),
         )
         wsgi = build_wsgi(dispatcher, public_url="http://localhost", support_page=lambda _company: None)
         http = self._open.enter_context(

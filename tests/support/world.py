@@ -12,6 +12,7 @@ import httpx
 from sqlalchemy import select
 
 from activities.exports import ExportActivities
+from activities.queued import Remapping
 from qbwc_bridge.dispatcher import Dispatcher
 from qbwc_bridge.qwc import QwcInput, build_qwc
 from qbwc_bridge.session import Limits
@@ -64,7 +65,9 @@ class World:
         self.clock = clock
         self._runs = itertools.count(1)
         stores.add_company(database, lists_are_here=lists_are_here)
-        self.dispatcher = Dispatcher(database, limits=limits or Limits(), clock=clock, new_id=stores.counter("SET"))
+        self.dispatcher = Dispatcher(
+            database, limits=limits or Limits(), clock=clock, new_id=stores.counter("SET"), remap=Remapping(clock)
+        )
         self.activities = ExportActivities(database, clock=clock, new_id=stores.counter("REQ"))
         wsgi = build_wsgi(self.dispatcher, public_url=BASE, support_page=lambda _company: None)
         self.http = httpx.Client(transport=httpx.WSGITransport(app=wsgi, raise_app_exceptions=True))
@@ -88,6 +91,7 @@ class World:
             mapping = copy.deepcopy(row.mapping)
             yield mapping
             row.mapping = mapping
+            row.mapping_version += 1
 
     def update(self) -> UpdateReport:
         """One update session of the Web Connector."""
