@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from qbwc_bridge.books_check import PREFIX as CHECK_PREFIX
 from qbwc_bridge.recovery import ACTIVITY_ID
 from qbwc_bridge.unresolved import PLANT_ID, TRY_ID
 from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
@@ -79,7 +80,7 @@ def _is_asked_by(one: MessageSet, parsed: MessageSetResponse) -> bool:
     match one.kind:
         case "list":
             return any(name.startswith(LIST_PREFIX) and one.id in name.split(".") for name in ids)
-        case "lookup":
+        case "lookup" | "check":
             return bool(ids) and ids <= set(one.asked or ())
         case "activity":
             return ACTIVITY_ID in ids
@@ -90,7 +91,7 @@ def _is_asked_by(one: MessageSet, parsed: MessageSetResponse) -> bool:
 
 def _kinds(ids: Sequence[str]) -> tuple[str, ...]:
     """Say what kind of document asked for answers with these ids, whatever else of them is wrong."""
-    if ids[0].startswith(LIST_PREFIX) or PROBE_ID in ids or ACTIVITY_ID in ids:
+    if ids[0].startswith((LIST_PREFIX, CHECK_PREFIX)) or PROBE_ID in ids or ACTIVITY_ID in ids:
         return ()
     if any(name.endswith((".n", ".e", ".d")) for name in ids):
         return ("lookup",)
