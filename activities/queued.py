@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from activities.checking import checked
 from activities.failures import failure_of
+from activities.look_before import facts_of
 from mapping.documents import CarrierBill, Invoice, parse_document, party_of
 from mapping.issues import Issue
 from mapping.result import Mapped
@@ -25,19 +26,10 @@ def request_values(
     document: Invoice | CarrierBill, mapped: Mapped, *, request_id: str, external_guid: str
 ) -> dict[str, Any]:
     """Give the columns of a request that follow from the mapping."""
-    is_bill = isinstance(document, CarrierBill)
-    entity = getattr(mapped.transaction, "vendor_ref" if is_bill else "customer_ref")
     return {
-        "operation": "BillAdd" if is_bill else "InvoiceAdd",
+        "operation": "BillAdd" if isinstance(document, CarrierBill) else "InvoiceAdd",
         "body": build_request_element(mapped.transaction, request_id),
-        "facts": {
-            "ref_number": mapped.ref_number,
-            "entity_list_id": entity.list_id,
-            "entity_full_name": entity.full_name,
-            "total": str(document.total),
-            "txn_date": document.date.isoformat(),
-            "external_guid": external_guid,
-        },
+        "facts": facts_of(document, mapped, external_guid),
         "currency": mapped.sent["currency"],
     }
 
@@ -56,6 +48,8 @@ class Remapping:
 
         The GUID stays, and with it what a look for an earlier attempt finds.
         """
+        if not request.body:
+            return None  # it looks up a person's word and writes nothing
         company, export = session.get_one(Company, request.company_id), session.get_one(Export, request.export_id)
         document, guid = parse_document(export.document), request.facts["external_guid"]
         if isinstance(document, list):
@@ -77,6 +71,7 @@ class Remapping:
             )
         self._note(session, export, request, mapped, values["facts"], company.mapping_version)
         request.body, request.facts, request.currency = values["body"], values["facts"], values["currency"]
+        request.looked_by = None  # what was looked for before may have been of another customer or vendor
         return None
 
     def _note(

@@ -16,7 +16,7 @@ from tms_api.company_models import CompanyChanges, PasswordRequest
 from tms_api.external_items import sync_lists
 from tms_api.list_models import SyncRequest
 from tms_api.problems import ProblemError
-from tms_api.resolving import Choice, list_missing, resolve_all
+from tms_api.resolving import MissingChoice, list_missing, resolve_all
 from tms_api.services import ApiServices, Services
 
 HERE = "/c/{company}/connection"
@@ -62,6 +62,16 @@ def pause(company: str, services: Services, request: Request, paused: Annotated[
     change_company(company, CompanyChanges(paused=paused), services, request)
     text = "Paused: nothing is sent to QuickBooks until you resume." if paused else "Resumed: exports go on."
     return _back(request, company, text)
+
+
+@router.post(f"{HERE}/look", name="console:look", **acts_as("PATCH", ""))
+def change_look(
+    company: str, services: Services, request: Request, looks: Annotated[str, Form(max_length=5)] = ""
+) -> Response:
+    """Look for each document in QuickBooks before it is added, or do not."""
+    change_company(company, CompanyChanges(look_before_adding=bool(looks)), services, request)
+    text = "Saved: each document is looked for in QuickBooks before it is added."
+    return _back(request, company, text if looks else "Saved: documents are added without looking for them first.")
 
 
 @router.post(f"{HERE}/schedule", name="console:schedule", **acts_as("PATCH", ""))
@@ -152,7 +162,7 @@ def answer_about_file(
 
 @router.post(f"{HERE}/missing", name="console:missing", **acts_as("POST", "/missing/resolve"))
 def decide_about_missing(
-    company: str, services: Services, request: Request, choice: Annotated[Choice, Form()]
+    company: str, services: Services, request: Request, choice: Annotated[MissingChoice, Form()]
 ) -> Response:
     """Decide about everything that is not in QuickBooks any more."""
     done = resolve_all(services, company, choice, visitor_of(request).caller)

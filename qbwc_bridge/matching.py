@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from qbwc_bridge.books_check import PREFIX as CHECK_PREFIX
+from qbwc_bridge.looking import LOOK, VERIFY
 from qbwc_bridge.recovery import ACTIVITY_ID
 from qbwc_bridge.unresolved import PLANT_ID, TRY_ID
 from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
@@ -80,7 +81,7 @@ def _is_asked_by(one: MessageSet, parsed: MessageSetResponse) -> bool:
     match one.kind:
         case "list":
             return any(name.startswith(LIST_PREFIX) and one.id in name.split(".") for name in ids)
-        case "lookup" | "check":
+        case "lookup" | "look" | "verify" | "check":
             return bool(ids) and ids <= set(one.asked or ())
         case "activity":
             return ACTIVITY_ID in ids
@@ -93,6 +94,8 @@ def _kinds(ids: Sequence[str]) -> tuple[str, ...]:
     """Say what kind of document asked for answers with these ids, whatever else of them is wrong."""
     if ids[0].startswith((LIST_PREFIX, CHECK_PREFIX)) or PROBE_ID in ids or ACTIVITY_ID in ids:
         return ()
+    if ids[0].startswith((f"{LOOK}.", f"{VERIFY}.")):
+        return (LOOK, VERIFY)
     if any(name.endswith((".n", ".e", ".d")) for name in ids):
         return ("lookup",)
     if PLANT_ID in ids or TRY_ID in ids:

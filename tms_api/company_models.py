@@ -20,6 +20,10 @@ MISSING_STEP = (
     "Look at the list. If QuickBooks was put back from a backup, export these again; if somebody entered them by hand "
     "there, leave them."
 )
+LOOK_BEFORE_ADDING = (
+    "Whether each document is looked for in QuickBooks by its number before it is added, in case somebody typed it in; "
+    "what is found is a person's decision."
+)
 
 
 def _not_dots(company_id: str) -> str:
@@ -90,6 +94,7 @@ class NewCompany(_Model):
         description="Whether somebody says at first contact that the open file is the right one, before anything but "
         "lists is read or written. `false` is for installations without anybody to ask.",
     )
+    look_before_adding: bool = Field(default=True, strict=True, description=LOOK_BEFORE_ADDING)
 
 
 class CompanyChanges(_Model):
@@ -113,6 +118,7 @@ class CompanyChanges(_Model):
         default=None, strict=True, description="Whether somebody confirms the company file at first contact."
     )
     ref_number_rule: RefNumberRule | None = Field(default=None, description="How a number too long is fitted.")
+    look_before_adding: bool | None = Field(default=None, strict=True, description=LOOK_BEFORE_ADDING)
     auto_retry: bool | None = Field(
         default=None, strict=True, description="Whether saving a mapping exports again what waited for it."
     )
@@ -188,6 +194,7 @@ class CompanyView(BaseModel):
     run_every_minutes: int = Field(description="How often the Web Connector calls.")
     company_file: str = Field(description='Path that the Web Connector opens; "" means the file that is open.')
     ref_number_rule: str = Field(description="How a number too long is fitted.")
+    look_before_adding: bool = Field(description=LOOK_BEFORE_ADDING)
     auto_retry: bool = Field(description="Whether saving a mapping exports again what waited for it.")
     confirm_first_file: bool = Field(description="Whether somebody confirms the company file at first contact.")
     username: str = Field(description="Name with which the Web Connector signs in.")
@@ -300,6 +307,7 @@ def company_view(
         run_every_minutes=company.run_every_minutes,
         company_file=company.company_file,
         ref_number_rule=company.ref_number_rule,
+        look_before_adding=company.look_before_adding,
         auto_retry=company.auto_retry,
         confirm_first_file=company.confirm_first_file,
         username=company.username,

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from store import books, exports, queue, states
 from store.tables import Company, Export
-from tms_api import exporting
+from tms_api import claims, exporting
 from tms_api.access import Caller
 from tms_api.companies import CompanyPath, require_company
 from tms_api.company_file import name_of
-from tms_api.export_models import ExportPanel
+from tms_api.export_models import ExportPanel, TxnId
 from tms_api.exports import DocumentPath, KindPath, panel_of
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute, caller_of
@@ -30,7 +30,7 @@ LEAVE = "leave"
 AGAIN_TEXT = "It was not in QuickBooks any more; {who} had it exported again"
 LEAVE_TEXT = "It is not in QuickBooks any more; {who} said that it was entered by hand"
 
-Choice = Literal["export_again", "leave"]
+MissingChoice = Literal["export_again", "leave"]
 
 router = APIRouter(
     prefix="/v1/companies/{company}",
@@ -42,14 +42,27 @@ router = APIRouter(
 
 
 class Resolution(BaseModel):
-    """What to do about an export whose transaction is not in QuickBooks any more."""
+    """What to do about an export about which a person must decide."""
 
     model_config = ConfigDict(extra="forbid")
 
-    choice: Choice = Field(
-        description="`export_again`: it goes to QuickBooks once more, as a new transaction. `leave`: it was entered by "
-        "hand there, or is not wanted; nothing is sent."
+    choice: Literal["adopt", "export_anyway", "export_again", "leave"] = Field(
+        description="When QuickBooks holds what looks like it: `adopt`, the transaction `txn_id` is this document and "
+        "nothing is sent; `export_anyway`, what was found is something else, the document is sent if nothing more is "
+        "found. When it is not in QuickBooks any more: `export_again`, it goes there once more as a new transaction; "
+        "`leave`, it was entered by hand or is not wanted, and nothing is sent."
     )
+    txn_id: TxnId | None = Field(
+        default=None, description="With `adopt`: TxnID of the transaction, one of `error.candidates` for example."
+    )
+
+
+class MissingResolution(BaseModel):
+    """What to do about all exports whose transactions are not in QuickBooks any more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    choice: MissingChoice = Field(description="`export_again` or `leave`, as for one export.")
 
 
 class Resolved(BaseModel):
@@ -64,19 +77,28 @@ def resolve_export(
     company: CompanyPath, kind: KindPath, document_id: DocumentPath, body: Resolution, services: Services,
     request: Request,
 ) -> ExportPanel:  # fmt: skip
-    """Decide about an export whose transaction is not in QuickBooks any more, after a restored backup for example."""
-    resolve_one(services, company, kind, document_id, body.choice, caller_of(request))
+    """Decide about an export for which QuickBooks holds what looks like it, or that is not there any more."""
+    caller = caller_of(request)
+    match body.choice:
+        case "adopt":
+            if body.txn_id is None:
+                raise ProblemError(422, "txn_id_missing", "Name the transaction: `adopt` needs its `txn_id`.")
+            claims.confirm_present(services, company, kind, document_id, txn_id=body.txn_id, caller=caller)
+        case "export_anyway":
+            claims.export_anyway(services, company, kind, document_id, caller=caller)
+        case _:
+            resolve_one(services, company, kind, document_id, body.choice, caller)
     return panel_of(services, company, kind, document_id)
 
 
 @router.post("/missing/resolve", status_code=202)
-def resolve_missing(company: CompanyPath, body: Resolution, services: Services, request: Request) -> Resolved:
+def resolve_missing(company: CompanyPath, body: MissingResolution, services: Services, request: Request) -> Resolved:
     """Decide about every export that is not in QuickBooks any more, `connection.missing` of the company."""
     return resolve_all(services, company, body.choice, caller_of(request))
 
 
 def resolve_one(
-    services: ApiServices, company_id: str, kind: str, document_id: str, choice: Choice, caller: Caller
+    services: ApiServices, company_id: str, kind: str, document_id: str, choice: MissingChoice, caller: Caller
 ) -> None:
     """Decide about one export; raises `ProblemError` when there is nothing to decide."""
     with services.database.transaction("resolve") as session:
@@ -88,7 +110,7 @@ def resolve_one(
         _resolve(services, session, owner, row, choice, name_of(session, caller))
 
 
-def resolve_all(services: ApiServices, company_id: str, choice: Choice, caller: Caller) -> Resolved:
+def resolve_all(services: ApiServices, company_id: str, choice: MissingChoice, caller: Caller) -> Resolved:
     """Decide about the missing exports of a company, `AT_ONCE` at most."""
     with services.database.transaction("resolve") as session:
         owner = require_company(session, company_id, lock=True)
@@ -108,7 +130,9 @@ def list_missing(services: ApiServices, company_id: str, *, limit: int) -> Seque
         return books.missing_exports(session, company_id, limit=limit)
 
 
-def _resolve(services: ApiServices, session: Session, owner: Company, row: Export, choice: Choice, who: str) -> None:
+def _resolve(
+    services: ApiServices, session: Session, owner: Company, row: Export, choice: MissingChoice, who: str
+) -> None:
     now = services.clock()
     if choice == LEAVE:
         row.missing_answer = {"choice": choice, "by": who, "at": now.isoformat()}

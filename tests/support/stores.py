@@ -114,6 +114,7 @@ def add_company(database: Database, company_id: str = "acme", *, lists_are_here:
         "paused": False,
         "company_file": "",
         "confirm_first_file": False,
+        "look_before_adding": False,
         "ref_number_rule": "keep_end",
         "mapping": MAPPING,
         "created_at": datetime(2026, 11, 1, tzinfo=UTC),
