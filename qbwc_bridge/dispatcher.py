@@ -477,8 +477,11 @@ def _may_go(request: Request, now: datetime) -> bool:
 
 
 def _is_held(owner: Company, now: datetime) -> bool:
-    """Say whether nothing of the business may leave: at rest, or in a file that nobody has confirmed."""
-    return _is_resting(owner, now) or is_unconfirmed(owner)
+    """Say whether nothing of the business may leave.
+
+    At rest, in a file that nobody has confirmed, or while our database may have lost what it wrote (store/epochs.py).
+    """
+    return _is_resting(owner, now) or is_unconfirmed(owner) or owner.doubt_since is not None
 
 
 def _is_resting(owner: Company, now: datetime) -> bool:
