@@ -1,7 +1,10 @@
 """Likely QuickBooks entries for what is not linked yet, each with a score and the reason for it.
 
 A score is 0 to 100: 100 is the same name, 90 and more the same words or the same charge in other words, less is
-likeness. Only entries that fit are suggested (`mapping/fits.py`).
+likeness. From 90 on a suggestion is *sure*: it may be accepted without anybody looking at it, so what could be another
+firm never is. Numbers or legal forms that differ are another firm, whatever else is alike; a legal form that only one
+side writes is not, as long as nobody else in QuickBooks bears the name. Only entries that fit are suggested
+(`mapping/fits.py`).
 """
 
 from __future__ import annotations
@@ -19,18 +22,28 @@ from mapping.charge_words import is_cost_of, meaning_of
 from mapping.fits import unfit
 from mapping.known_lists import KnownLists
 from mapping.lists import ListItem, ListKind
-from mapping.names import TRADE, leaf, plain, same_words, words_of
+from mapping.names import TRADE, leaf, legal_forms, numbers_of, plain, same_words, words_of
 from mapping.roles import Role
 from mapping.unmapped import Side, Unmapped
 
 CANDIDATES = 5
 SCORE_MIN = 60
 """Below this, likeness is chance."""
+SURE = 90
+"""From this score on a suggestion is the same words or the same charge."""
+_ALIKE_MAX = SURE - 2
+"""What is only alike."""
+_OTHER_MAX = 69
+"""Alike, but for a number or a legal form: another one. No choice of a least score on the mapping page takes it in."""
+_ONE_FORM = 93
+"""The same words, where one side names its legal form and the other does not."""
 LOOKED_AT_MAX = 400
 """Entries scored for one name: the rarest words come first, so the likely ones are among them."""
 _COMMON = 1_000
 """A word that more entries bear than this finds nothing by itself."""
 _HISTORY = 96
+_SAME = 100
+_PARTIES = frozenset(("customers", "carriers"))
 _PREFIX = 4
 _DOUBTFUL = 25
 """Taken off an entry that would work but rarely is what somebody wants, such as an income account for a cost."""
@@ -149,10 +162,15 @@ def _suggestion(
     best: dict[str, Candidate] = {}
     for role in _roles(wanted):
         if role.kind not in indexes:
-            indexes[role.kind] = NameIndex(entry for entry in lists.entries(role.kind) if entry.is_active)
+            indexes[role.kind] = NameIndex(lists.entries(role.kind))
         index = indexes[role.kind]
-        for entry in index.all() if index.is_short else _pool(wanted, index, role.kind, lists, chosen):
-            score, reason = _score(wanted, entry, chosen)
+        looked_at = index.all() if index.is_short else _pool(wanted, index, role.kind, lists, chosen)
+        bearers = _bearers(looked_at) if wanted.section in _PARTIES else {}
+        for entry in looked_at:
+            if not entry.is_active:
+                continue
+            has_rival = len(bearers.get(same_words(entry.full_name), ())) > 1
+            score, reason = _score(wanted, entry, chosen, has_rival=has_rival)
             if score < SCORE_MIN:
                 continue
             reasons = list(unfit(entry, role, lists))
@@ -188,7 +206,16 @@ def _pool(
         found += index.near(meaning)
     for choice in chosen.get((wanted.section, same_words(wanted.name)), ()):
         found += lists.by_full_name(kind, choice.full_name)
-    return list({entry.list_id: entry for entry in found if entry.is_active}.values())
+    return list({entry.list_id: entry for entry in found}.values())
+
+
+def _bearers(entries: Iterable[ListItem]) -> dict[str, set[str]]:
+    """Give who bears the same words as a name, inactive entries too: the one that is meant may be among those."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        if not entry.is_gone:
+            found[same_words(entry.full_name)].add(entry.list_id)
+    return found
 
 
 def _roles(wanted: Unmapped) -> tuple[Role, ...]:
@@ -204,47 +231,105 @@ def _by_code(history: Sequence[Choice]) -> dict[tuple[str, str], list[Choice]]:
     return found
 
 
-def _score(wanted: Unmapped, entry: ListItem, chosen: dict[tuple[str, str], list[Choice]]) -> tuple[int, str]:
+def _score(
+    wanted: Unmapped, entry: ListItem, chosen: dict[tuple[str, str], list[Choice]], *, has_rival: bool
+) -> tuple[int, str]:
     score, reason = _likeness(wanted, entry)
+    if has_rival and SURE <= score < _SAME:
+        score, reason = _ALIKE_MAX, "Another entry in QuickBooks has nearly the same name."
     if score < _HISTORY:
         for text in (wanted.key, wanted.name):
             for choice in chosen.get((wanted.section, same_words(text)), ()):
+                if not _is_for(choice, text):
+                    continue
                 if choice.full_name.casefold() == entry.full_name.casefold():
                     if choice.is_own:
                         return _HISTORY, f"{choice.key} is linked to it here already."
-                    return max(score, _HISTORY - 2), f"Others link {wanted.key} to an entry of this name."
+                    # A code that others agree on may hold any number; the numbers of terms are what they say.
+                    is_other = wanted.section == "terms" and difference(text, entry.full_name)
+                    most = _OTHER_MAX if is_other else _HISTORY - 2
+                    return max(score, most), f"Others link {wanted.key} to an entry of this name."
     return score, reason
 
 
+def _is_for(choice: Choice, text: str) -> bool:
+    """Say whether a choice was made for this code or name: the same words, and no other number or legal form."""
+    return any(
+        words_of(one) and same_words(one) == same_words(text) and not difference(one, text)
+        for one in (choice.key, choice.name)
+    )
+
+
 def _likeness(wanted: Unmapped, entry: ListItem) -> tuple[int, str]:
+    if wanted.section in _PARTIES and ":" in entry.full_name:
+        return _job_likeness(wanted.name, entry.full_name)
     names = (leaf(entry.full_name), entry.full_name)
-    for name in names:
-        if _letters(name) == _letters(wanted.name):
-            return 100, "It has the same name."
-    for name in names:
-        if same_words(name) == same_words(wanted.name):
-            return 97, "The names differ only in spelling, order of words or legal form."
+    score, reason = max(_alike_names(wanted.name, name) for name in names)
+    if score >= SURE:
+        return score, reason
     if wanted.section == "charges":
-        meaning = meaning_of(wanted.name)
-        if meaning is not None:
-            score = max(_charge_score(meaning, name) for name in names)
-            if entry.kind is ListKind.ACCOUNT and any(is_cost_of(meaning, name) for name in names):
-                return 90, f"The {meaning} of carriers is usually booked there."
-            if score:
-                return score, f"{wanted.key} usually means {meaning}."
-    if wanted.section == "terms" and _numbers(wanted.name) != _numbers(entry.full_name):
+        return _by_meaning(wanted, entry, names) or (score, reason)
+    if wanted.section == "terms" and numbers_of(wanted.name) != numbers_of(entry.full_name):
         # Net 30 and Net 45 are alike in everything but what matters.
         return 0, ""
-    return max(_fuzzy(wanted.name, name) for name in names), "The names are alike."
+    return score, reason
 
 
-def _charge_score(meaning: str, name: str) -> int:
+def _job_likeness(wanted: str, full_name: str) -> tuple[int, str]:
+    """Score a job: by its whole name, for a job called "Dallas" is somebody's Dallas."""
+    score, reason = _alike_names(wanted, full_name)
+    if score >= SURE:
+        return score, reason
+    at_leaf, _ = _alike_names(wanted, leaf(full_name))
+    return max(score, min(at_leaf, _ALIKE_MAX)), "It is a job, and its name is alike."
+
+
+def _by_meaning(wanted: Unmapped, entry: ListItem, names: Sequence[str]) -> tuple[int, str] | None:
+    """Score what a charge means against the names of an entry; None: the words of the trade say nothing."""
+    meaning = meaning_of(wanted.name)
+    if meaning is None:
+        return None
+    most = _SAME if any(not difference(wanted.name, name) for name in names) else _OTHER_MAX
+    if entry.kind is ListKind.ACCOUNT and any(is_cost_of(meaning, name) for name in names):
+        return min(most, SURE), f"The {meaning} of carriers is usually booked there."
+    score = min(most, max(_charge_score(meaning, wanted.name, name) for name in names))
+    return (score, f"{wanted.key} usually means {meaning}.") if score else None
+
+
+def difference(one: str, other: str) -> str:
+    """Say what makes two names those of two: a number, or legal forms that exclude each other; empty: nothing."""
+    if numbers_of(one) != numbers_of(other):
+        return "number"
+    ours, theirs = legal_forms(one), legal_forms(other)
+    return "legal form" if ours and theirs and ours != theirs else ""
+
+
+def _alike_names(wanted: str, name: str) -> tuple[int, str]:
+    """Score two names, whatever they are names of."""
+    if _letters(wanted) and _letters(name) == _letters(wanted):
+        return _SAME, "It has the same name."
+    found = difference(wanted, name)
+    if found:
+        return min(_OTHER_MAX, _fuzzy(wanted, name)), f"The names are alike, but the {found} differs."
+    ours, theirs = words_of(wanted), words_of(name)
+    if not ours or sorted(ours) != sorted(theirs):
+        return min(_ALIKE_MAX, _fuzzy(wanted, name)), "The names are alike."
+    if ours != theirs and "," not in wanted + name:
+        # "Haulers, Great Basin" is Great Basin Haulers; Martin Ross is not Ross Martin.
+        return _ALIKE_MAX, "The same words in another order."
+    if legal_forms(wanted) != legal_forms(name):
+        return _ONE_FORM, "The same name; only one of the two names its legal form."
+    return 97, "The names differ only in spelling."
+
+
+def _charge_score(meaning: str, wanted: str, name: str) -> int:
     if meaning_of(name) == meaning:
-        return 94
-    words, wanted = set(words_of(name)), set(words_of(meaning))
-    if wanted <= words:
+        # Two special words for one charge, such as permit and escort, are alike; one for the charge itself is it.
+        return 94 if meaning in (_letters(wanted), _letters(name)) else _ALIKE_MAX
+    words, meant = set(words_of(name)), set(words_of(meaning))
+    if meant <= words:
         # "Carrier Linehaul", "Fuel Surcharge Expense": the charge and what it is for.
-        return max(70, 92 - 4 * len(words - wanted))
+        return max(70, 92 - 4 * len(words - meant))
     return 0
 
 
@@ -268,7 +353,3 @@ def _ratio(left: Sequence[str], right: Sequence[str]) -> float:
 @lru_cache(maxsize=200_000)
 def _letters(text: str) -> str:
     return " ".join("".join(char if char.isalnum() else " " for char in plain(text)).split())
-
-
-def _numbers(text: str) -> list[str]:
-    return sorted("".join(char if char.isdigit() else " " for char in text).split())

@@ -15,7 +15,7 @@ from mapping.issues import Issue
 from mapping.links import excerpt, links_of
 from mapping.places import SECTIONS, Place, places_of, target_at
 from mapping.rules import Target
-from mapping.suggestions import Suggestion
+from mapping.suggestions import SURE, Suggestion
 from mapping.targets import subject, target_issues
 from mapping.unmapped import Unmapped, unmapped
 from store import lists
@@ -201,7 +201,7 @@ def _suggested(
 
 
 def _is_sure(one: Suggestion) -> bool:
-    return suggesting.reason_against(one.candidates, suggesting.SURE) is None
+    return suggesting.reason_against(one.candidates, SURE) is None
 
 
 def _uses(

@@ -35,8 +35,6 @@ from tms_api.suggestion_models import (
 
 DOCUMENTS_MAX = 2_000
 """The newest documents tell what is in use; older ones would only repeat them."""
-SURE = 90
-"""From this score on a suggestion is the same words or the same charge (mapping/suggestions.py)."""
 _PARTIES = {ListKind.CUSTOMER, ListKind.VENDOR}
 """Lists of tens of thousands, whose entries fit by themselves; items need the whole list of accounts."""
 OTHERS_MAX = 50
@@ -156,10 +154,10 @@ def reason_against(candidates: Sequence[Candidate], min_score: int) -> str | Non
     """Say why the best candidate is not accepted without a person; None: it is."""
     if not candidates:
         return "QuickBooks has nothing of a similar name."
-    if candidates[0].score < min_score:
-        return f"The best candidate has only {candidates[0].score}."
     if len(candidates) > 1 and candidates[1].score == candidates[0].score:
         return "Two candidates are equally likely."
+    if candidates[0].score < min_score:
+        return f"The best candidate has only {candidates[0].score}."
     return None
 
 

@@ -39,16 +39,16 @@ def ask(role: Role, name: str, lists: KnownLists = LISTS, history: list[Choice] 
 
 
 BEST = [
-    (Role.CUSTOMER, "Cafe Rio Foods, Inc.", "Cafe Rio Foods", 97),
+    (Role.CUSTOMER, "Cafe Rio Foods, Inc.", "Cafe Rio Foods", 93),
     (Role.CUSTOMER, "CAFÉ RIO FOODS", "Cafe Rio Foods", 97),
     (Role.CUSTOMER, "cafe rio foods", "Cafe Rio Foods", 100),
     (Role.CUSTOMER, "Mueller und Soehne", "Müller & Söhne GmbH", SCORE_MIN),
-    (Role.CUSTOMER, "Muller & Sohne", "Müller & Söhne GmbH", 97),
-    (Role.CUSTOMER, "Load 100777", "Ironwood Building Supply:Load 100777", 100),
+    (Role.CUSTOMER, "Muller & Sohne", "Müller & Söhne GmbH", 93),
+    (Role.CUSTOMER, "Load 100777", "Ironwood Building Supply:Load 100777", 85),
     (Role.CUSTOMER, "Blue Harbour Sea Food LLC", "Blue Harbor Seafood", 80),
     (Role.VENDOR, "ACME CARRIER, L.L.C.", "Acme Carrier LLC", 97),
-    (Role.VENDOR, "Sagebrush Trkg Inc", "Sagebrush Trucking", 97),
-    (Role.VENDOR, "Two Rivers Transportation Co", "Two Rivers Transport", 97),
+    (Role.VENDOR, "Sagebrush Trkg Inc", "Sagebrush Trucking", 93),
+    (Role.VENDOR, "Two Rivers Transportation Co", "Two Rivers Transport", 93),
     (Role.VENDOR, "Haulers, Great Basin", "Great Basin Haulers", 97),
     (Role.VENDOR, "Northlne Express", "Northline Express", 85),
     (Role.TERMS, "NET30", "Net 30", 97),
