@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from qbwc_bridge.recovery import ACTIVITY_ID
-from qbwc_bridge.unresolved import PLANT_ID, TRY_ID
+from qbwc_bridge.unresolved import PLANT_ID
 from qbxml.envelope import MessageSetResponse, UnreadableResponse, parse_response
 from store.tables import MessageSet
 
@@ -52,8 +52,9 @@ def exchange_of(
     """Find the open document that an answer belongs to; None when it was `recorded` before, or comes too late.
 
     `open_ones` are newest first. An answer without ids (an HRESULT, an unreadable text, an empty set) can only belong
-    to the document that was handed out last. A text that was recorded is a repeated answer, unless the same was asked
-    again meanwhile: then it answers that, and learning it twice changes nothing.
+    to the document that was handed out last, and one with unknown ids is taken for its answer, too. A text that was
+    recorded is a repeated answer, unless the same was asked again meanwhile: then it answers that, and learning it
+    twice changes nothing.
     """
     last = newest if newest in open_ones else None
     try:
@@ -67,8 +68,8 @@ def exchange_of(
     if recorded is not None:
         is_asked_again = last is not None and record_id(last) is not None and record_id(last) == record_id(recorded)
         return last if is_asked_again else None
-    kinds = _kinds(ids) if ids else (last.kind if last is not None else "",)
-    return next((one for one in open_ones if one.kind in kinds), None)
+    # It names nothing that is out. A list's page is known by its id alone; whatever else was asked is answered so.
+    return last if last is not None and last.kind != "list" else None
 
 
 def _is_asked_by(one: MessageSet, parsed: MessageSetResponse) -> bool:
@@ -86,14 +87,3 @@ def _is_asked_by(one: MessageSet, parsed: MessageSetResponse) -> bool:
         case "probe":
             return PROBE_ID in ids
     return False
-
-
-def _kinds(ids: Sequence[str]) -> tuple[str, ...]:
-    """Say what kind of document asked for answers with these ids, whatever else of them is wrong."""
-    if ids[0].startswith(LIST_PREFIX) or PROBE_ID in ids or ACTIVITY_ID in ids:
-        return ()
-    if any(name.endswith((".n", ".e", ".d")) for name in ids):
-        return ("lookup",)
-    if PLANT_ID in ids or TRY_ID in ids:
-        return ("fence", "ask")
-    return ("write", "ask")
