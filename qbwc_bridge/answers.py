@@ -412,7 +412,7 @@ class Answers:
         if ruling.lost and write_set.response:
             # QuickBooks itself answered, oddly: at once it would answer the same again.
             request.available_at = self._clock() + pause_after(request.losses, self._limits)
-        if request.losses >= self._limits.losses_max:
+        if request.losses >= self._limits.losses_max or request.attempt >= self._limits.attempts_max:
             rejected = Rejected(request_id=request.id, verdict=recovery.LOST_TOO_OFTEN, message=ruling.reason)
             self._rejected(session, wc, write_set, request, rejected)
             return

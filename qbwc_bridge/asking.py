@@ -38,15 +38,15 @@ class Standing:
     is_elsewhere: bool
     """That may be another computer, and it may still be at work on the set."""
     is_waiting: bool
-    """It had not long enough to finish by itself."""
+    """It had not long enough to finish what it has begun."""
     part: Part | None
     """What this session looks up next."""
 
     @property
     def step(self) -> Step:
         """What is asked next."""
-        needs_fence = self.is_elsewhere and not self.is_waiting
-        return unresolved.next_question(self.asked, needs_fence=needs_fence, is_left=self.part is not None)
+        is_left = self.part is not None
+        return unresolved.next_question(self.asked, is_elsewhere=self.is_elsewhere, is_left=is_left)
 
     @property
     def is_held(self) -> bool:
@@ -106,8 +106,9 @@ def standing(
     is_elsewhere = write_set.ticket_hash != wc.ticket_hash and unresolved.may_be_elsewhere(
         fetched_by=fetched_by, here=wc.host, seen=seen
     )
-    asked = [_asked(row, wc, about=write_set.id) for row in rows]
-    settled_at = write_set.sent_at + timedelta(seconds=limits.elsewhere_s if is_elsewhere else 0)
+    elsewhere = timedelta(seconds=limits.elsewhere_s)
+    asked = [_asked(row, wc, about=write_set.id, old_at=now - elsewhere) for row in rows]
+    settled_at = write_set.sent_at + (elsewhere if is_elsewhere else timedelta(0))
     return Standing(
         set_id=write_set.id,
         sent_at=write_set.sent_at,
@@ -116,7 +117,7 @@ def standing(
         counted=[one for one, row in zip(asked, rows, strict=True) if row.sent_at >= settled_at],
         fetched_by=fetched_by,
         is_elsewhere=is_elsewhere,
-        is_waiting=now < settled_at,
+        is_waiting=is_elsewhere and (now < settled_at or unresolved.is_maturing(asked)),
         part=next_part(sent, asked),
     )
 
@@ -160,7 +161,7 @@ def sent_request(request: Request) -> SentRequest:
     )
 
 
-def _asked(row: MessageSet, wc: WebConnectorSession, *, about: str) -> Asked:
+def _asked(row: MessageSet, wc: WebConnectorSession, *, about: str, old_at: datetime) -> Asked:
     could_not = row.state == states.ABANDONED and row.answered_at is not None
     return Asked(
         kind=row.kind,
@@ -170,5 +171,6 @@ def _asked(row: MessageSet, wc: WebConnectorSession, *, about: str) -> Asked:
         is_answered=row.state == states.ANSWERED,
         has_failed=could_not and normalise_hresult(row.hresult or "") != UNKNOWN_VERSION,
         set_status=row.set_status,
+        is_old=row.answered_at is not None and row.answered_at <= old_at,
         has_doubt=row.kind == "activity" and row.about_set_id == about and bool(row.message),
     )

@@ -31,8 +31,8 @@ class Limits:
     settle_s: int = 180
     """So long after a set was fetched another session is told to come back: QuickBooks may be writing it."""
     elsewhere_s: int = 1800
-    """So long nothing is done about a set that another computer fetched but to look for it. It may be in the middle of
-    it, and no fence stops what has begun."""
+    """So long after a fence was put up a set that another computer fetched may still be written: no fence stops a run
+    that has begun."""
     abandon_s: int = 3600
     """A session that was silent for so long is over. A dialog in QuickBooks can hold up an answer for many minutes, so
     its late answer still counts (web-connector.md 2.2)."""
@@ -40,6 +40,8 @@ class Limits:
     """Sessions that looked a set up and decided nothing before a person must look."""
     losses_max: int = 10
     """Sets that QuickBooks died over with the same document in them; halving the sets leaves it alone after five."""
+    attempts_max: int = 40
+    """Times that a document is sent for whatever reasons; each reason alone has had its limit long before."""
     postpone_first: timedelta = timedelta(minutes=5)
     postpone_longest: timedelta = timedelta(hours=6)
     list_page: int = 200

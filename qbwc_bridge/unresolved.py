@@ -6,7 +6,8 @@ fence is put up first. Last comes the look-up, and only what it does not find is
 The fence is QuickBooks' own record of the set: a run that comes late finds its id in use and writes nothing
 (qbxml.md 1.4, 9001). Whether an empty set leaves a record, and whether QuickBooks keeps more than the newest one, is
 not confirmed by any source. So a harmless query is sent under the id, then a set with another id, as the next write
-will be, and only then it is asked whether the record is still there.
+will be, and only then it is asked whether the record is still there. No fence stops a run that has begun: what the
+fenced set may have written is looked up when any such run must be over, and the fence still stands.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Asked:
     has_failed: bool = False
     """QuickBooks could not answer it, or not so that it can be read; without either, no answer came."""
     set_status: int | None = None
+    is_old: bool = False
+    """It was answered so long ago that a run which had begun by then is over."""
     has_doubt: bool = False
     """The company file was restored, so what QuickBooks remembers proves nothing."""
 
@@ -61,11 +64,10 @@ def may_be_elsewhere(*, fetched_by: str | None, here: str | None, seen: Sequence
     return any(name.casefold() != known for name in seen)
 
 
-def next_question(asked: Sequence[Asked], *, needs_fence: bool, is_left: bool) -> Step:
+def next_question(asked: Sequence[Asked], *, is_elsewhere: bool, is_left: bool) -> Step:
     """Decide what is asked next; `is_left` says that this session can still look something up.
 
-    `asked` is in the order of asking. A set `needs_fence` before it is looked up when another computer may still write
-    it, and has had long enough to do so by itself. REFUSE: this session can learn no more.
+    `asked` is in the order of asking. REFUSE: this session can learn no more.
     """
     mine = [one for one in asked if one.is_mine]
     if len(mine) >= QUESTIONS_MAX:
@@ -77,17 +79,20 @@ def next_question(asked: Sequence[Asked], *, needs_fence: bool, is_left: bool) -
     is_asked = any(one.is_answered for one in asks) or sum(one.has_failed for one in asks) >= ASKS_MAX
     if not is_asked and not is_starved and not any(one.has_doubt for one in asked):
         return Step.ASK
-    fence = _next_for_fence(mine) if needs_fence and not _cannot_be_fenced(asked) else None
+    fence = _next_for_fence(asked) if is_elsewhere and not _cannot_be_fenced(asked) else None
     return fence or (Step.LOOK_UP if is_left else Step.REFUSE)
 
 
 def is_fenced(asked: Sequence[Asked]) -> bool:
-    """Say whether this session saw that a late run of the set finds its record, also behind another set."""
-    tried = [number for number, one in enumerate(asked) if _is_try(one)]
-    after = asked[tried[-1] :] if tried else ()
-    return any(
-        one.is_mine and one.kind == "ask" and one.is_answered and one.set_status in RECORD_IS_THERE for one in after
-    )
+    """Say whether no run of the set can write any more: none has begun, and this session saw that none can begin."""
+    since = _standing_since(asked)
+    return since is not None and asked[since].is_old and any(map(_is_mine_and_sees_it, asked[since:]))
+
+
+def is_maturing(asked: Sequence[Asked]) -> bool:
+    """Say whether the set is fenced off, and a run that had begun before may still go on."""
+    since = _standing_since(asked)
+    return since is not None and not asked[since].is_old
 
 
 def is_hopeless(asked: Sequence[Asked], limits: Limits, *, is_at_end: bool) -> bool:
@@ -101,17 +106,34 @@ def is_hopeless(asked: Sequence[Asked], limits: Limits, *, is_at_end: bool) -> b
     return is_over or (is_at_end and undecided >= limits.lookups_max)
 
 
-def _next_for_fence(mine: Sequence[Asked]) -> Step | None:
-    if not any(map(_is_try, mine)):
-        is_there = any(one.kind == "ask" and one.set_status in RECORD_IS_THERE for one in mine)
-        is_planted = any(PLANT_ID in one.ids and one.is_answered for one in mine)
-        return Step.TRY_FENCE if is_there or is_planted else Step.PLANT_FENCE
-    number = next(number for number, one in enumerate(mine) if _is_try(one))
-    return None if any(one.kind == "ask" and one.is_answered for one in mine[number:]) else Step.ASK
+def _standing_since(asked: Sequence[Asked]) -> int | None:
+    """Give the ask that first saw a record outlive another set, if every later one saw it, too."""
+    since, is_tried = None, False
+    for number, one in enumerate(asked):
+        is_tried = is_tried or (one.is_answered and TRY_ID in one.ids)
+        if one.kind == "ask" and one.is_answered:
+            is_there = one.set_status in RECORD_IS_THERE
+            since = (number if since is None else since) if is_there and is_tried else None
+            is_tried = is_tried and is_there
+    return since
 
 
-def _is_try(one: Asked) -> bool:
-    return one.is_mine and one.is_answered and TRY_ID in one.ids
+def _next_for_fence(asked: Sequence[Asked]) -> Step | None:
+    since = _standing_since(asked)
+    if since is not None:
+        return None if any(map(_is_mine_and_sees_it, asked[since:])) else Step.ASK
+    steps = [one for one in asked if one.is_answered and one.kind in ("ask", "fence")]
+    failed = [n for n, one in enumerate(steps) if one.kind == "ask" and one.set_status not in RECORD_IS_THERE]
+    if failed and steps[failed[-1]].is_mine and any(TRY_ID in one.ids and one.is_mine for one in steps[: failed[-1]]):
+        return None  # in this session the fence was put up, and did not hold
+    latest = steps[failed[-1] + 1 :] if failed else steps
+    if any(TRY_ID in one.ids for one in latest):
+        return Step.ASK
+    return Step.TRY_FENCE if latest else Step.PLANT_FENCE
+
+
+def _is_mine_and_sees_it(one: Asked) -> bool:
+    return one.is_mine and one.kind == "ask" and one.is_answered and one.set_status in RECORD_IS_THERE
 
 
 def _cannot_be_fenced(asked: Sequence[Asked]) -> bool:

@@ -24,7 +24,7 @@ from store import states
 from tests.support import stores
 from tests.support.world import World
 
-LIMITS = Limits(losses_max=3, lookups_max=3, postpone_max=2)
+LIMITS = Limits(losses_max=3, lookups_max=3, postpone_max=2, attempts_max=9)
 BUDGET = timedelta(seconds=LIMITS.session_budget_s)
 DOCUMENTS_MAX = 60
 """More than a session needs to find one culprit among three documents, a few times over."""
@@ -184,7 +184,7 @@ def test_no_answers_make_a_session_endless_or_a_request_wait_for_ever(script: li
 
 
 @pytest.mark.long
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(moves, min_size=1, max_size=9))
 def test_no_answers_make_a_session_endless_or_a_request_wait_for_ever_at_length(script: list[Move]) -> None:
     """The same with many more scripts."""
@@ -193,6 +193,11 @@ def test_no_answers_make_a_session_endless_or_a_request_wait_for_ever_at_length(
 
 HOWS = ("truth", "odd", "some_missing", "empty", "empty_with_id", "broken", "foreign", "not_run", "died_before",
         "died_after", "no_answer", "never_arrived")  # fmt: skip
+
+
+def test_a_version_that_is_unknown_in_session_after_session_comes_to_an_end() -> None:
+    """Each session begins with the version that the file names, and has time for one document."""
+    play([Move(how="not_run", seconds=400, detail=1), Move(how="not_run", seconds=400, detail=3)])
 
 
 @pytest.mark.parametrize("how", HOWS)
