@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from qbwc_bridge import recovery, unresolved
+from qbwc_bridge.facts import Facts
 from qbwc_bridge.lookup_parts import CHANGED, DATED, NUMBER, next_part
-from qbwc_bridge.rulings import Again, Arrived, Facts, Ruling, SentRequest, judge_answers
+from qbwc_bridge.rulings import Again, Arrived, Ruling, SentRequest, judge_answers
 from qbwc_bridge.session import Limits, Step, next_step
 from qbwc_bridge.unresolved import PLANT_ID, TRY_ID, Asked
 from qbxml.envelope import MessageSetResponse, parse_response
