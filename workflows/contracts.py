@@ -348,6 +348,7 @@ def export_start(
     number: str,
     confirmed_absent: bool = False,
     after_run: str | None = None,
+    may_repeat: bool = False,
 ) -> WorkflowStart:
     """Give the start of an export; `number` is what people know the document by, for the Temporal UI."""
     kind = str(document["kind"])
@@ -358,6 +359,7 @@ def export_start(
         search_attributes={"CompanyId": company_id, "DocumentKind": kind},
         summary=f"{kind.replace('_', ' ').capitalize()} {number}",
         after_run=after_run,
+        may_repeat=may_repeat,
     )
 
 
