@@ -164,7 +164,16 @@ def owners() -> Rows[Company]:
     of_file = ("bound_company_name", "bound_company_file", "product", "qbxml_version", "preferences")
     of_connection = ("owner_id", "file_id", "run_every_minutes", "problem", "last_success_at", "last_restore_time")
     return Rows(
-        Company, only=(*of_file, *of_connection, "paused", "quiet_hours", "rebind_requested_at", "mapping_version")
+        Company,
+        only=(
+            *of_file,
+            *of_connection,
+            "paused",
+            "quiet_hours",
+            "rebind_requested_at",
+            "mapping_version",
+            "look_before_adding",
+        ),
     )
 
 
