@@ -118,12 +118,12 @@ class ExportActivities:
                 return self._refuse(session, inp, None, document)
             digest = content_hash(document)
             found = exports.with_newest_request(session, owner.id, document.kind, document.id)
-            if found is not None and _is_over_for(found[0], inp):
+            if found is not None and not inp.is_again and _is_over_for(found[0], inp):
                 return Prepared(failure=_superseded())
             row, request = found if found is not None else (self._new_row(owner, inp, document, digest), None)
             row.run_id = inp.run_id
             row.traceparent = self._tracing.current()  # what the bridge does for this run belongs to its trace
-            if contracts.has_not_begun(row) and row.content_hash != digest:
+            if contracts.has_not_begun(row) and row.content_hash != digest and not inp.is_again:
                 # A start that was late: what our API accepted last is what is exported.
                 inp = inp.model_copy(update={"document": row.document})
                 accepted = parse_document(row.document)
@@ -302,7 +302,7 @@ class ExportActivities:
         return request_id
 
     def _refuse(self, session: Session, inp: PrepareInput, row: Export | None, issues: list[Issue]) -> Prepared:
-        failure = failure_of(issues)
+        failure = _may_be_there(issues) if inp.is_again else failure_of(issues)
         if row is not None:
             self._note(session, row, _failed(failure, f"{inp.run_id}/refused"))
         return Prepared(failure=failure)
@@ -381,6 +381,19 @@ def _wrong_id(inp: PrepareInput) -> str | None:
         return None
     return (
         f"Its workflow id is {inp.workflow_id[:ID_SHOWN_MAX]!r}, and the id of its document is {own[:ID_SHOWN_MAX]!r}."
+    )
+
+
+def _may_be_there(issues: list[Issue]) -> Failure:
+    """Say that a document cannot be queued again that was queued before our database lost it: it may have arrived."""
+    now = failure_of(issues)
+    return Failure(
+        code=contracts.OUTCOME_UNKNOWN,
+        message=f"Our database lost the request after it was queued, and it cannot be queued again: {now.message}",
+        explanation="It may already be in QuickBooks.",
+        owner=Owner.BOOKKEEPER,
+        next_step="Look for it in QuickBooks by its number. If it is there, leave it; if not, export it again.",
+        issues=issues,
     )
 
 

@@ -7,15 +7,12 @@ answers (qbwc_bridge/recovery.py) then looks each one up before it leaves. And w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
-import structlog
-from sqlalchemy import CursorResult, select, update
-from sqlalchemy.orm import Session
-from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError, RPCStatusCode
+from sqlalchemy import CursorResult, update
+from temporalio.client import Client
 
 from ops.database import open_database
 from ops.exits import settle
@@ -23,19 +20,13 @@ from ops.fresh import new_id, now
 from ops.problems import ProblemError
 from ops.settings import Settings
 from ops.wiring import connect_temporal
-from qbwc_bridge.known_runs import Unreadable, newest_runs, read_run, write_down
-from store import secrets, states
+from qbwc_bridge.epoch import EpochWatch
+from store import epochs
 from store.engine import Database
-from store.tables import MessageSet, OutboxSignal, Request, WebConnectorSession
+from store.tables import OutboxSignal
 
-log = structlog.get_logger(__name__)
-
-SET_SIZE = 20
-"""Requests that are looked up together; each asks QuickBooks two questions."""
 SHOWN_MAX = 10
 """Workflow ids that one line names."""
-MARGIN = timedelta(hours=1)
-"""The clocks of the backup and of Temporal are not one."""
 
 
 async def run_restored(
@@ -61,83 +52,39 @@ async def run_restored(
 async def restored(
     database: Database, client: Client, *, backup_at: datetime, clock: Callable[[], datetime] = now
 ) -> list[str]:
-    """Write down what Temporal knows since the backup, then hold back what waits until it was looked up.
+    """Say that the database stepped back to `backup_at`, and write down what Temporal knows since.
 
-    A second call finds nothing new to write down, and looks up again what still waits.
+    What waits is looked up in QuickBooks before it is sent. Runs whose requests were lost are asked to queue them
+    again; that goes on by itself once bridge and worker run, and until then nothing is written for their companies. A
+    second call finds nothing new to write down.
     """
-    counts: dict[str, int] = {}
-    unreadable: list[str] = []
-    async for execution in newest_runs(client, backup_at - MARGIN):
-        known = await read_run(client, execution)
-        if isinstance(known, Unreadable):
-            log.warning("a run cannot be read", workflow=known.workflow_id, run=known.run_id, why=known.why)
-            unreadable.append(known.workflow_id)
-            continue
-        with database.transaction() as session:
-            found = write_down(session, known, at=clock())
-        if found == "unknown":
-            # After the commit: a run that is gone while nothing says so could be exported a second time.
-            await _terminate(client, known.execution)
-        counts[found] = counts.get(found, 0) + 1
     with database.transaction() as session:
-        held = sum(look_before_sending(session, since=backup_at))
+        epochs.step_back(session, since=backup_at, now=clock())
+    told = await EpochWatch(database, clock=clock, new_id=new_id).compare(client)
     words = {
         "there": "were in QuickBooks and are Successful again",
         "failed": "had failed and are Failed again",
         "cancelled": "had been taken back and are Cancelled again",
-        "unknown": "may be in QuickBooks and are Failed with outcome_unknown: the bookkeeper looks",
-        "no company": "belong to companies that the backup did not have yet: connect them again under the same id, "
-        "then run this again",
     }
-    lines = [f"{counts[name]} exports {text}" for name, text in words.items() if name in counts]
-    if unreadable:
+    lines = [f"{told.read_back[name]} exports {text}" for name, text in words.items() if name in told.read_back]
+    if told.asked_again:
+        lines.append(f"{len(told.asked_again)} exports had begun since and are queued again once the worker runs")
+    if told.unreadable:
         lines.append(
-            f"{len(unreadable)} runs have an input or a result that cannot be read and were passed over; look at them "
-            f"in Temporal: {', '.join(unreadable[:SHOWN_MAX])}{', ...' if len(unreadable) > SHOWN_MAX else ''}"
+            f"{len(told.unreadable)} runs have an input or a result that cannot be read and were passed over; look at "
+            f"them in Temporal: {_some(told.unreadable)}"
         )
-    return [*lines, f"{held} waiting requests are looked up in QuickBooks before they are sent"]
-
-
-def look_before_sending(session: Session, *, since: datetime, set_size: int = SET_SIZE) -> Iterator[int]:
-    """Turn what waits into sets whose answer was lost, for every company; gives the size of each set.
-
-    The next session asks QuickBooks for each set, which has never heard of it, and then looks each request up: by
-    number, and by customer or vendor and time from a day before `since`.
-    """
-    by_company: dict[str, list[Request]] = {}
-    for request in session.scalars(select(Request).where(Request.state == states.WAITING).order_by(Request.seq)):
-        by_company.setdefault(request.company_id, []).append(request)
-    for company_id, requests in by_company.items():
-        ticket_hash = secrets.fingerprint(secrets.new_ticket())  # nobody holds this ticket
-        session.add(
-            WebConnectorSession(
-                ticket_hash=ticket_hash,
-                company_id=company_id,
-                state="abandoned",
-                started_at=since,
-                last_call_at=since,
-                last_error="The database was restored from a backup.",
-            )
+    if told.strangers:
+        lines.append(
+            f"{len(told.strangers)} companies are not known to the backup: {_some(told.strangers)}; connect them again "
+            "under the same id, then run this again"
         )
-        session.flush()
-        for start in range(0, len(requests), set_size):
-            part = requests[start : start + set_size]
-            lost = MessageSet(
-                id=new_id(),
-                company_id=company_id,
-                ticket_hash=ticket_hash,
-                kind="write",
-                state=states.SENT,
-                text="",
-                seq=start // set_size + 1,
-                sent_at=since,
-            )
-            session.add(lost)
-            for request in part:
-                request.state = states.IN_FLIGHT
-                request.attempt += 1
-                request.message_set_id = lost.id
-            yield len(part)
+    held = f"{told.looked_up} waiting requests are looked up in QuickBooks before they are sent"
+    return [*lines, held if told.is_over else f"{held}; nothing else is sent until the rest is queued again"]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN_MAX]) + (", ..." if len(names) > SHOWN_MAX else "")
 
 
 def deliver_again(database: Database, *, since: datetime) -> list[str]:
@@ -150,12 +97,3 @@ def deliver_again(database: Database, *, since: datetime) -> list[str]:
     with database.transaction() as session:
         count = cast("CursorResult[Any]", session.execute(again)).rowcount
     return [f"{count} starts and signals are delivered again"]
-
-
-async def _terminate(client: Client, execution: WorkflowExecution) -> None:
-    handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
-    try:
-        await handle.terminate(reason="Its request was lost with the database; a person looks into QuickBooks")
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NAMESPACE_DEFAULT = "default"
 CONNECT_PATIENCE_S = 60.0
+FIRST_TURN_S = 5.0
 NOTES_EVERY_S = 1.0
 """So much later at most it is known that a Web Connector called which found nothing to do."""
 SUPPORT_TEXT = (
@@ -142,6 +143,7 @@ def bridge(
     from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, serve_metrics  # noqa: PLC0415
     from qbwc_bridge.dispatcher import Dispatcher  # noqa: PLC0415
+    from qbwc_bridge.epoch import EpochWatch  # noqa: PLC0415
     from qbwc_bridge.observing import CallObserver, Observation  # noqa: PLC0415
     from qbwc_bridge.periodic import Periodic  # noqa: PLC0415
     from qbwc_bridge.relay import Relay  # noqa: PLC0415
@@ -172,6 +174,7 @@ def bridge(
         remap=Remapping(around.clock),
     )
     noting = Periodic("notes", lambda: gathered.write(database), seconds=NOTES_EVERY_S)
+    epoch = EpochWatch(database, clock=around.clock, new_id=new_id)
     relay = Relay(
         database,
         client_factory(settings, tracing=tracing),
@@ -181,8 +184,12 @@ def bridge(
         metrics=RelayMetrics(registry),
         tracing=tracing,
         observe=observe,
+        epoch=epoch,
     )
     relay.start()
+    if database.is_sqlite:
+        # A file that was put back may look as it did. Temporal knows, if it is there; nothing waits for it if not.
+        relay.wait_for_first_turn(FIRST_TURN_S)
     noting.start()
     # One process serves, so its registry is the whole truth; two bridges are two targets for Prometheus.
     serve_metrics(settings, "bridge_metrics_port", registry)

@@ -439,7 +439,11 @@ def _may_go(request: Request, now: datetime) -> bool:
 
 
 def _is_held(owner: Company, now: datetime) -> bool:
-    """Say whether nothing new may leave: paused, quiet hours, or the books move and the new file was not met yet."""
-    if owner.paused or quiet_until(owner.quiet_hours, now) is not None:
+    """Say whether nothing new may leave.
+
+    Paused, quiet hours, our database may have lost what it wrote (store/epochs.py), or the books move and the new file
+    was not met yet.
+    """
+    if owner.paused or quiet_until(owner.quiet_hours, now) is not None or owner.doubt_since is not None:
         return True
     return owner.rebind_requested_at is not None and owner.bound_company_name is not None

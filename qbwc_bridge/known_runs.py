@@ -2,7 +2,7 @@
 
 The database steps back (a restore, a failover) while Temporal stays as it is. Each run of an export can then be read
 there: its input, and what it came to. The relay does so when a start finds a run that is there already, and
-`qbd restored` for all that ran since a backup (ops/restored.py).
+for all that ran since (epoch.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
-from qbwc_bridge.recovery import MAY_BE_THERE
 from store import exports, queue, states, waits, webhooks
 from store.companies import lock_company
 from store.tables import Export, Request
@@ -65,11 +64,15 @@ class Fate:
         return self.state is ExportState.CANCELLED
 
 
-async def newest_runs(client: Client, since: datetime) -> AsyncIterator[WorkflowExecution]:
-    """Give the newest run of each export that runs, or that began or ended since. Raises RPCError."""
+async def newest_runs(client: Client, since: datetime, *, all_running: bool = True) -> AsyncIterator[WorkflowExecution]:
+    """Give the newest run of each export that began or ended since, or that runs; raises RPCError.
+
+    Without `all_running`, of those that run only the ones that QuickBooks has are given.
+    """
     at = since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     wanted = f"WorkflowType = '{contracts.WORKFLOW_TYPE}' AND "
-    wanted += f"(ExecutionStatus = 'Running' OR StartTime >= '{at}' OR CloseTime >= '{at}')"
+    running = "ExecutionStatus = 'Running'" + ("" if all_running else f" AND ExportState = '{ExportState.SENT}'")
+    wanted += f"(({running}) OR StartTime >= '{at}' OR CloseTime >= '{at}')"
     newest: dict[str, WorkflowExecution] = {}
     async for execution in client.list_workflows(wanted):
         other = newest.get(execution.id)
@@ -122,7 +125,7 @@ async def _failure_of(client: Client, execution: WorkflowExecution) -> Failure |
 def write_down(session: Session, known: Known, *, at: datetime) -> str:
     """Bring one export to what Temporal knows of it; gives what was found, "" when nothing was to be done.
 
-    there | failed | cancelled | unknown (it runs, and its request is lost) | no company
+    there | failed | cancelled | no company
     """
     document = parse_document(known.inp.document)
     if isinstance(document, list):
@@ -130,10 +133,9 @@ def write_down(session: Session, known: Known, *, at: datetime) -> str:
     owner = lock_company(session, known.inp.company_id)
     row = exports.find_export(session, known.inp.company_id, document.kind, document.id)
     if row is not None and row.run_id == known.execution.run_id and row.state in _ENDED:
-        is_open = known.execution.status == WorkflowExecutionStatus.RUNNING
-        return "unknown" if is_open and (row.error or {}).get("code") == contracts.OUTCOME_UNKNOWN else ""
+        return ""
     request = queue.newest_request(session, row.id) if row is not None else None
-    fate = _fate(known, request)
+    fate = _fate(known)
     if fate is None or (_needs_nothing(row, fate) if row is not None else fate.is_forgotten):
         return ""
     if row is None:
@@ -155,7 +157,7 @@ def write_down(session: Session, known: Known, *, at: datetime) -> str:
     waits.end(session, row.id)
     if known.transaction is not None and known.transaction.ref_number:
         _reserve(session, row, document, known.transaction.ref_number)
-    if request is not None and (request.state in (states.WAITING, states.IN_FLIGHT) or fate.found == "unknown"):
+    if request is not None and request.state in (states.WAITING, states.IN_FLIGHT):
         _settle(request, known.transaction, fate)
     webhooks.tell_export(session, row, at=at, key=key)
     return fate.found
@@ -202,25 +204,15 @@ def _settle(request: Request, transaction: Transaction | None, fate: Fate) -> No
 
 
 _ENDED = (ExportState.FAILED, ExportState.CANCELLED)
-_LOST = Failure(
-    code=contracts.OUTCOME_UNKNOWN,
-    message="The database was restored from a backup that is older than this export",
-    explanation=MAY_BE_THERE.explanation,
-    owner=MAY_BE_THERE.owner,
-    next_step=MAY_BE_THERE.next_step,
-)
 
 
-def _fate(known: Known, request: Request | None) -> Fate | None:
+def _fate(known: Known) -> Fate | None:
     """Say what a run came to; None when there is nothing to write down."""
-    status = known.execution.status
     if known.transaction is not None:
         return Fate(state=ExportState.SUCCESSFUL, found="there")
     if known.failure is not None:
         is_nothing = known.failure.code == START_TOO_LATE
         return None if is_nothing else Fate(state=ExportState.FAILED, found="failed", failure=known.failure)
-    if status == WorkflowExecutionStatus.CANCELED:
+    if known.execution.status == WorkflowExecutionStatus.CANCELED:
         return Fate(state=ExportState.CANCELLED, found="cancelled")
-    if status == WorkflowExecutionStatus.RUNNING and (request is None or request.run_id != known.execution.run_id):
-        return Fate(state=ExportState.FAILED, found="unknown", failure=_LOST)
-    return None  # it runs, and the queue has its request: that one is looked up
+    return None

@@ -27,6 +27,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from mapping.issues import Owner
+from qbwc_bridge.epoch import EpochWatch
 from qbwc_bridge.known_runs import Known, Unreadable, read_run, write_down
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.pace import Pace
@@ -104,8 +105,13 @@ class Relay:
         metrics: RelayMetrics | None = None,
         tracing: Tracing | None = None,
         observe: Observation | None = None,
+        epoch: EpochWatch | None = None,
     ) -> None:
-        """`holder` names this relay among all that share the database; a session silent for so long is closed."""
+        """`holder` names this relay among all that share the database; a session silent for so long is closed.
+
+        With `epoch` it also notices that the database stepped back.
+        """
+        self._epoch = epoch
         self._metrics = metrics or RelayMetrics(CollectorRegistry())
         self._tracing = tracing or Tracing()
         self._observe = observe or Observation()
@@ -119,12 +125,17 @@ class Relay:
         self._task_queue = task_queue
         self._pace = Pace()
         self._stop = threading.Event()
+        self._first_turn = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to deliver in the background."""
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
+
+    def wait_for_first_turn(self, timeout_s: float) -> None:
+        """Wait until Temporal was asked what it knows, or did not answer."""
+        self._first_turn.wait(timeout_s)
 
     def stop(self, timeout_s: float = 15.0) -> None:
         """End after the signals under way."""
@@ -161,6 +172,7 @@ class Relay:
                 self._metrics.troubles.labels("bug").inc()
                 log.exception("the relay stumbled; signals wait")
                 pause = TROUBLE_S
+            self._first_turn.set()
             await asyncio.to_thread(self._stop.wait, pause)
         await asyncio.to_thread(self._let_go)
         await asyncio.sleep(0.1)  # the SDK's threads may abort an interpreter that exits at once (temporal.md 21)
@@ -168,6 +180,7 @@ class Relay:
     async def deliver_once(self, client: Client) -> int:
         """Deliver at most one batch; gives how many signals are settled. Raises RPCError when Temporal is away."""
         await asyncio.to_thread(self._look)
+        await self._compare(client)
         rows = await asyncio.to_thread(self._take)
         if rows:
             self._database.passing("relay: taken")
@@ -192,6 +205,28 @@ class Relay:
                 self._metrics.refused.labels(_label(by_workflow[name][0])).inc()
             await asyncio.to_thread(self._note_refusal, {name: str(reason) for name, reason in why.items()})
         return len(rows) - len(refused) - len(closing)
+
+    async def _compare(self, client: Client) -> None:
+        """Ask Temporal whether our database has lost something: the holder of the lease does it, now and then."""
+        if self._epoch is None or not self._epoch.is_due() or not await asyncio.to_thread(self._holds_lease):
+            return
+        try:
+            told = await self._epoch.compare(client)
+        except RPCError as error:
+            # Signals do not wait for it; what is in doubt stays so.
+            log.warning("Temporal did not say what it knows of exports", status=error.status.name)
+            return
+        if told.read_back or told.asked_again or told.looked_up:
+            log.warning(
+                "the database is brought up to Temporal",
+                read_back=told.read_back,
+                queued_again=len(told.asked_again),
+                looked_up=told.looked_up,
+            )
+
+    def _holds_lease(self) -> bool:
+        with self._database.transaction() as session:
+            return outbox.hold_lease(session, LEASE, holder=self._holder, now=self._clock(), seconds=LEASE_S)
 
     async def _deliver(
         self, client: Client, rows: Sequence[OutboxSignal]
@@ -246,6 +281,8 @@ class Relay:
         if execution.status is WorkflowExecutionStatus.RUNNING:
             if start.after_run == run_id:
                 raise _StillClosingError(workflow_id)
+            if self._epoch is not None:
+                self._epoch.hasten()  # if the database has lost that run, it shows now
             return  # the same export: it tells by itself how it goes
         if start.workflow_type != contracts.WORKFLOW_TYPE:
             return

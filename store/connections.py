@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -20,6 +20,8 @@ LOCK_WAIT_S = 10
 CONNECT_S = 10
 """How long a PostgreSQL that does not even refuse is waited for, unless its address says otherwise."""
 _DRIVER = "sqlite+immediate"
+Met = Callable[[Any], None]
+"""Told each new connection of the driver, in autocommit mode."""
 
 
 class ImmediateSqlite(SQLiteDialect_pysqlite):
@@ -35,10 +37,11 @@ class ImmediateSqlite(SQLiteDialect_pysqlite):
         dbapi_connection.execute("begin immediate")
 
 
-def open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engine:
+def open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool, met: Met) -> Engine:
     """Give a pool of at least `size` connections; `waits`: for the disk, at each commit.
 
-    With `commits_each` nothing begins a transaction, so each statement is one.
+    With `commits_each` nothing begins a transaction, so each statement is one. Each new connection has `met` its
+    database before anything else runs on it.
     """
     registry.register("sqlite.immediate", __name__, ImmediateSqlite.__name__)
     driver = "sqlite" if commits_each else _DRIVER
@@ -53,6 +56,7 @@ def open_sqlite(url: URL, *, waits: bool, size: int, commits_each: bool) -> Engi
         cursor.execute(f"pragma synchronous = {'full' if waits else 'normal'}")
         cursor.execute("pragma foreign_keys = on")
         cursor.close()
+        met(connection)
 
     return engine
 
@@ -70,7 +74,9 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
         cursor.execute("pragma journal_mode = wal")
 
 
-def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool, plans_once: bool = False) -> Engine:
+def open_postgresql(
+    url: URL, *, waits: bool, size: int, commits_each: bool, met: Met, plans_once: bool = False
+) -> Engine:
     """Give the same for PostgreSQL.
 
     With `plans_once` a statement that comes again is planned for all values, not each time for its own. That is for
@@ -82,14 +88,13 @@ def open_postgresql(url: URL, *, waits: bool, size: int, commits_each: bool, pla
     engine = create_engine(url, pool_size=size, max_overflow=size, connect_args={"cursor_factory": PlainCursor}, **more)
     settings = ["synchronous_commit = off"] * (not waits) + ["plan_cache_mode = force_generic_plan"] * plans_once
 
-    if settings:
-
-        @event.listens_for(engine, "connect")
-        def on_connect(connection: Any, _record: Any) -> None:
-            connection.autocommit = True
-            for setting in settings:
-                connection.execute(f"set {setting}")
-            connection.autocommit = commits_each
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.autocommit = True
+        for setting in settings:
+            connection.execute(f"set {setting}")
+        met(connection)
+        connection.autocommit = commits_each
 
     @event.listens_for(engine, "checkout")
     def on_checkout(connection: Any, _record: Any, _proxy: Any) -> None:

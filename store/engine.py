@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from store import epochs, identity
 from store.changes import write_changes, write_gathered
 from store.connections import LOCK_WAIT_S, open_postgresql, open_sqlite
 from store.within import carrying, tell_all
@@ -74,8 +75,33 @@ class Database:
     def _open(self, *, waits: bool, size: int, commits_each: bool = False) -> Engine:
         """Give a way to the database: whose commits wait for the disk, and whose statements are committed each."""
         if self.is_sqlite:
-            return open_sqlite(self.url, waits=waits, size=size, commits_each=commits_each)
-        return open_postgresql(self.url, waits=waits, size=size, commits_each=commits_each, plans_once=self._plans_once)
+            return open_sqlite(self.url, waits=waits, size=size, commits_each=commits_each, met=self._meet)
+        return open_postgresql(
+            self.url, waits=waits, size=size, commits_each=commits_each, met=self._meet, plans_once=self._plans_once
+        )
+
+    def _meet(self, connection: Any) -> None:
+        """Notice on a new connection that the database is not the one that it was, before anything is read from it."""
+        found = identity.changed(connection, self.url.database if self.is_sqlite else None)
+        if found is None:
+            return
+        if not self.is_sqlite:
+            connection.autocommit = False
+        alone = create_engine(self.url.set(query={}), creator=lambda: connection, poolclass=StaticPool)
+        try:
+            with alone.connect() as one:
+                if self.is_sqlite:
+                    one.exec_driver_sql("begin immediate")
+                with Session(one, info=carrying(one)) as session:
+                    epochs.look(session, found, now=identity.now())
+                    session.flush()
+                one.commit()
+                if self.is_sqlite and connection.in_transaction:
+                    connection.execute("commit")
+        finally:
+            alone.dispose(close=False)
+            if not self.is_sqlite:
+                connection.autocommit = True
 
     @contextmanager
     def transaction(self, step: str = "", *, waits: bool = True) -> Iterator[Session]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, or_, select
+from sqlalchemy import Select, and_, delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from store import step_queries
-from store.states import WAITING
+from store.states import CANCELLED, WAITING
 from store.tables import DIFFERING_EXPORTS, UNSUCCESSFUL_EXPORTS, Export, RefNumber, Request, TimelineEntry
 
 
@@ -106,6 +106,38 @@ def save_move(session: Session, row: Moving, *, with_transaction: bool) -> None:
     if with_transaction:
         values |= {"quickbooks": row.quickbooks, "has_differences": row.has_differences}
     session.connection().execute(step_queries.change_export(), values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How an export stands, beside what Temporal shows of it."""
+
+    state: str
+    run_id: str | None
+    has_request: bool
+    """The newest request is of that run, and was not taken back."""
+    never_left: bool
+    """It waits, and was never handed out."""
+
+
+def standings(session: Session, workflow_ids: Sequence[str]) -> dict[str, Standing]:
+    """Give how exports stand by the ids of their workflows; those that have no row are left out."""
+    names = [tuple(one.split("/")[1:]) for one in workflow_ids if one.count("/") == 3]
+    newest = select(func.max(Request.seq)).where(Request.export_id == Export.id).correlate(Export).scalar_subquery()
+    place = (Export.company_id, Export.kind, Export.document_id)
+    wanted = (*place, Export.state, Export.run_id, Request.run_id, Request.state, Request.attempt)
+    query = select(*wanted).outerjoin(Request, and_(Request.export_id == Export.id, Request.seq == newest))
+    found: dict[str, Standing] = {}
+    for company, kind, document, state, run_id, of_run, at, attempt in session.execute(
+        query.where(tuple_(*place).in_(names))
+    ):
+        found[f"export/{company}/{kind}/{document}"] = Standing(
+            state=state,
+            run_id=run_id,
+            has_request=of_run is not None and of_run == run_id and at != CANCELLED,
+            never_left=at == WAITING and attempt == 0,
+        )
+    return found
 
 
 def add_export(session: Session, new: NewExport, *, state: str, at: datetime) -> Export:

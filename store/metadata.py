@@ -3,6 +3,7 @@
 from store import (
     api_tables,
     console_tables,
+    epoch_tables,
     list_tables,
     mapping_tables,
     sign_in_tables,
@@ -25,4 +26,5 @@ MODULES = (
     console_tables,
     mapping_tables,
     watch_tables,
+    epoch_tables,
 )

@@ -163,9 +163,8 @@ def owners() -> Rows[Company]:
     """The columns of the company that a session is for: what a bridge looks at."""
     of_file = ("bound_company_name", "bound_company_file", "product", "qbxml_version", "preferences")
     of_connection = ("owner_id", "file_id", "run_every_minutes", "problem", "last_success_at", "last_restore_time")
-    return Rows(
-        Company, only=(*of_file, *of_connection, "paused", "quiet_hours", "rebind_requested_at", "mapping_version")
-    )
+    of_work = ("paused", "quiet_hours", "rebind_requested_at", "doubt_since", "mapping_version")
+    return Rows(Company, only=(*of_file, *of_connection, *of_work))
 
 
 @cache

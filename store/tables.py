@@ -119,6 +119,11 @@ class Company(Base):
     """An operator said that the books moved: the next session may bind to another file that bears our stamp."""
     last_restore_time: Mapped[str | None] = mapped_column(String(40))
     """When the company file was last put back from a backup, as QuickBooks writes it (qbxml.md 5.4)."""
+    doubt_since: Mapped[datetime | None]
+    """Our database may not know what was written since: until it was found out, nothing is written (epochs.py)."""
+    look_everything_since: Mapped[datetime | None]
+    """It did not know: documents that are new to us may be in QuickBooks since then. So each is looked for before its
+    first Add, whatever `look_before_adding` says."""
     look_at: Mapped[datetime] = mapped_column(server_default=LONG_AGO)
     """When it is to be looked next whether the Web Connector still calls (connection_watch.py)."""
     silent_since: Mapped[datetime | None]

@@ -23,6 +23,8 @@ SYNC_PREFIX = "sync/"
 """The states of a sync whose signal starts its workflow when there is none."""
 SIGNAL_SENT = "request_sent"
 SIGNAL_OUTCOME = "outcome_recorded"
+SIGNAL_QUEUE_AGAIN = "queue_again"
+"""Our database lost the request of this run: it prepares the document once more. Carries nothing."""
 SIGNAL_SYNC_MOVED = "sync_moved"
 QUERY_VIEW = "view"
 
@@ -226,6 +228,8 @@ class PrepareInput(BaseModel):
     run_id: str
     workflow_id: str | None = None
     """The id under which this run was started; None from runs that began before it was told."""
+    is_again: bool = False
+    """Our database lost what this run had queued: it may be in QuickBooks."""
     problem: str | None = None
     """The sentence that says why the input of the run is none; company and document are empty then."""
 
@@ -334,6 +338,11 @@ def sync_workflow_id(company_id: str) -> str:
 def export_workflow_id(company_id: str, kind: str, document_id: str) -> str:
     """Give the id under which an export runs; starting it twice is the same export (design.md 3.1)."""
     return f"export/{company_id}/{kind}/{document_id}"
+
+
+def company_of(workflow_id: str) -> str | None:
+    """Give the company of an export by its workflow's id; None when it is no id of an export."""
+    return workflow_id.split("/")[1] if is_export_id(workflow_id) else None
 
 
 def is_export_id(workflow_id: str) -> bool:

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         FAILURE_TYPE,
         QUERY_VIEW,
         SIGNAL_OUTCOME,
+        SIGNAL_QUEUE_AGAIN,
         SIGNAL_SENT,
         WORKFLOW_TYPE,
         CancelInput,
@@ -60,6 +61,10 @@ INLINE_WAIT_MAX = timedelta(seconds=5)
 Result = TypeVar("Result", bound=BaseModel)
 
 
+class _QueueAgain:
+    """The database may have lost the request of this run."""
+
+
 @workflow.defn(name=WORKFLOW_TYPE)
 class QuickBooksExport:
     """One run of one export."""
@@ -68,7 +73,7 @@ class QuickBooksExport:
     def __init__(self, *values: Any) -> None:
         self._started_with = read_input(values, ExportInput)
         self._view = ExportView(state=ExportState.MAPPED, detail="Checking the document against the mapping")
-        self._inbox: list[Sent | Outcome] = []
+        self._inbox: list[Sent | Outcome | _QueueAgain] = []
         self._seen: list[str] = []
         self._cancel_wanted = False
         self._is_cancel_kept = False
@@ -79,19 +84,12 @@ class QuickBooksExport:
 
         Any Temporal client may start it, so it takes whatever comes: what is no `ExportInput` fails as well.
         """
-        prepared = await self._step(ACTIVITY_PREPARE, self._to_prepare(), Prepared)
-        if prepared.transaction is not None:
-            return self._arrived(prepared.transaction)
-        if prepared.failure is not None:
-            raise self._failed(prepared.failure)
-        self._view.request_id = prepared.request_id
-        if prepared.sent_in is not None:
-            self._move(ExportState.SENT, "QuickBooks may have it already; its answer is awaited")
-        else:
-            self._move(ExportState.QUEUED, "Waiting for the Web Connector")
-        while True:
+        found = await self._prepare()
+        while found is None:
             event = await self._next_event()
-            if event is None:
+            if isinstance(event, _QueueAgain):
+                found = await self._prepare(is_again=True)
+            elif event is None:
                 if await self._take_back():
                     await self._record(ExportState.CANCELLED, "Taken back before it was sent", key="cancelled")
                     raise asyncio.CancelledError
@@ -112,6 +110,28 @@ class QuickBooksExport:
                 await self._record(ExportState.QUEUED, event.requeued or "Queued again", key=f"again:{event.key}")
                 # Temporal takes one cancellation a run: a wish that came too late holds for the next time it waits.
                 self._cancel_wanted = self._cancel_wanted or self._is_cancel_kept
+        return found
+
+    async def _prepare(self, *, is_again: bool = False) -> Transaction | None:
+        """Queue the document, once more when the database lost what was queued; gives what is in QuickBooks already."""
+        inp = self._to_prepare().model_copy(update={"is_again": is_again})
+        prepared = await self._step(ACTIVITY_PREPARE, inp, Prepared)
+        if prepared.transaction is not None:
+            return self._arrived(prepared.transaction)
+        if prepared.failure is not None:
+            raise self._failed(prepared.failure)
+        self._view.request_id = prepared.request_id
+        if prepared.sent_in is not None:
+            self._move(ExportState.SENT, "QuickBooks may have it already; its answer is awaited")
+        else:
+            self._move(ExportState.QUEUED, "Waiting for the Web Connector")
+        return None
+
+    @workflow.signal(name=SIGNAL_QUEUE_AGAIN)
+    def on_queue_again(self, *values: Any) -> None:
+        """Hear that the database may have lost the request of this run."""
+        if not any(isinstance(event, _QueueAgain) for event in self._inbox):
+            self._inbox.append(_QueueAgain())
 
     @workflow.signal(name=SIGNAL_SENT)
     def on_sent(self, *values: Any) -> None:
@@ -148,7 +168,7 @@ class QuickBooksExport:
         self._input = self._started_with
         return PrepareInput(**self._input.model_dump(), **run)
 
-    async def _next_event(self) -> Sent | Outcome | None:
+    async def _next_event(self) -> Sent | Outcome | _QueueAgain | None:
         """Wait for the next signal about this run's request; None when somebody wants the export back."""
         while True:
             try:
@@ -159,7 +179,7 @@ class QuickBooksExport:
                 self._cancel_wanted = False
                 return None
             event = self._inbox.pop(0)
-            if event.request_id == self._view.request_id:
+            if isinstance(event, _QueueAgain) or event.request_id == self._view.request_id:
                 return event
             workflow.logger.warning("a signal about another request was ignored")
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.restored import look_before_sending
-from store import queue, states
+from store import epochs, queue, states
 from store.engine import Database
 from tests.support import stores
 from tests.support.world import World
@@ -50,7 +49,8 @@ def test_a_restored_queue_doubles_nothing(world: World, database: Database, tmp_
     copy(kept, file)
     world.clock.forward(minutes=30)
     with database.transaction() as session:
-        assert list(look_before_sending(session, since=backup_at, set_size=4)) == [4, 2]
+        sizes = epochs.hold_back(session, "acme", since=backup_at, new_id=stores.counter("LOST"), set_size=4)
+        assert sizes == [4, 2]
     for _ in range(4):
         assert world.update().outcome in ("ok", "none")
         world.clock.forward(minutes=15)
