@@ -13,7 +13,11 @@ from store.engine import Database
 from tests.support import stores
 from tests.support.world import World
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(600),
+    pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True),  # the backup is a copy of the file
+]
 
 
 @pytest.fixture
