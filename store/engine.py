@@ -89,15 +89,12 @@ class Database:
             connection.autocommit = False
         alone = create_engine(self.url.set(query={}), creator=lambda: connection, poolclass=StaticPool)
         try:
-            with alone.connect() as one:
+            with alone.begin() as one:
                 if self.is_sqlite:
-                    one.exec_driver_sql("begin immediate")
+                    one.exec_driver_sql("begin immediate")  # its driver begins nothing by itself here
                 with Session(one, info=carrying(one)) as session:
                     epochs.look(session, found, now=identity.now())
                     session.flush()
-                one.commit()
-                if self.is_sqlite and connection.in_transaction:
-                    connection.execute("commit")
         finally:
             alone.dispose(close=False)
             if not self.is_sqlite:
