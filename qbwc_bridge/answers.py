@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import recovery
+from qbwc_bridge import books_check, recovery
 from qbwc_bridge.asking import Standing, sent_request, standing
 from qbwc_bridge.lookup_parts import is_dead, is_through, question_ids
 from qbwc_bridge.matching import Answer, record_id
@@ -240,6 +240,7 @@ class Answers:
             )
             request.outcome = _outcome_of(ruling).model_dump(mode="json")
             return True
+        books_check.note_written(owner, request.operation, ruling.txn_id, ruling.edit_sequence)
         owner.last_success_at = self._clock()
         write_set = session.get(MessageSet, request.message_set_id) if request.message_set_id else None
         self._end(session, write_set, request, _outcome_of(ruling))
@@ -381,6 +382,7 @@ class Answers:
         ruling: Arrived,
     ) -> None:
         wc.done += 1
+        books_check.note_written(owner, request.operation, ruling.txn_id, ruling.edit_sequence)
         owner.last_success_at = self._clock()
         self._end(session, write_set, request, _outcome_of(ruling))
 

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from qbwc_bridge import answers, asking, matching
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
+from qbwc_bridge.books import BooksChecks
 from qbwc_bridge.last_words import LastWords
 from qbwc_bridge.list_answers import ListSyncs
-from qbwc_bridge.meeting import TWIN_WINDOW, look_for_twins, meet, note_twin
+from qbwc_bridge.meeting import TWIN_WINDOW, is_unconfirmed, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
 from qbwc_bridge.remapping import Remap, as_it_was, mapped_today
 from qbwc_bridge.rulings import UNKNOWN_VERSION
@@ -80,6 +81,7 @@ class Dispatcher:
         self._remap = remap
         self._last_words = LastWords()
         self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
+        self._books = BooksChecks(clock=clock)
         self._lists = ListSyncs(
             limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
         )
@@ -158,10 +160,12 @@ class Dispatcher:
                 return newest.progress if newest is not None and newest.progress is not None else -1
             if exchange.kind == "list":
                 ends = self._lists.record(session, owner, wc, exchange, answer)
+            elif exchange.kind == "check":
+                ends = self._books.record(session, owner, wc, exchange, answer)
             else:
                 ends = self._answers.record(session, owner, wc, exchange, sets.requests_of(exchange), answer)
             self._observe.answered(session, exchange)
-            if not ends and normalise_hresult(hresult) != UNKNOWN_VERSION:
+            if not ends and normalise_hresult(hresult) != UNKNOWN_VERSION and not is_unconfirmed(owner):
                 # QuickBooks works, and with the right file. Before it understands a version, nothing is known to work.
                 owner.problem = None
             exchange.progress = -1 if ends else self._progress(session, owner, wc, exchange, sets)
@@ -249,6 +253,9 @@ class Dispatcher:
         sets, waiting = self._next_set(session, owner, wc, now, is_held=is_held)
         if is_first and sets.has_others and wc.guard_passed:
             look_for_twins(session, owner, wc, now)
+        question = self._books.question(session, owner, wc)
+        if question is not None:
+            return self._store(session, owner, wc, sets, kind="check", text=question.text, asked=question.ids)
         stand = self._standing(session, wc, sets, now)
         is_at_work = wc.state == "open" and wc.guard_passed
         if stand is not None and is_at_work and stand.is_hopeless(self._limits):
@@ -256,10 +263,13 @@ class Dispatcher:
             (sets, waiting), stand = self._next_set(session, owner, wc, now, is_held=is_held), None
         step = machine.next_step(
             is_open=wc.state == "open",
-            guard_passed=wc.guard_passed,
+            # What is unresolved is not looked for in a file of which nobody has said that it is the right one.
+            guard_passed=wc.guard_passed and not (stand is not None and is_unconfirmed(owner)),
             unresolved=stand.step if stand is not None else None,
             waiting=len(waiting),
-            lists_due=not waiting and not is_held and self._lists.is_due(self._left(session, owner, now)),
+            lists_due=not waiting
+            and not _is_resting(owner, now)
+            and self._lists.is_due(self._left(session, owner, now)),
             is_spent=self._is_spent(wc, sets.newest, sets.newest_at),
         )
         if step is Step.REFUSE:
@@ -415,11 +425,14 @@ class Dispatcher:
             left, returned = self._left(session, owner, now), 0
             is_unresolved = queue.unresolved_write_set(session, owner.id) is not None
         going = 0 if is_held else left.going + returned
-        if self._is_spent(wc, sets.newest.seq if sets.newest is not None else exchange.seq, now):
+        # After a check at least one set goes, however slow it was.
+        if exchange.kind != "check" and self._is_spent(
+            wc, sets.newest.seq if sets.newest is not None else exchange.seq, now
+        ):
             going = 0  # the rest goes in the next session, whatever it is
-        elif is_unresolved:
+        elif is_unresolved or self._books.goes_on(owner, wc):
             going += 1
-        elif not going and not is_held and self._lists.is_due(left):
+        elif not going and not _is_resting(owner, now) and self._lists.is_due(left):
             return self._lists.percent(session, owner)
         result = machine.progress(done=wc.done + wc.failed, left=going)
         if result == machine.DONE:
@@ -439,7 +452,12 @@ def _may_go(request: Request, now: datetime) -> bool:
 
 
 def _is_held(owner: Company, now: datetime) -> bool:
-    """Say whether nothing new may leave.
+    """Say whether nothing of the business may leave: at rest, or in a file that nobody has confirmed."""
+    return _is_resting(owner, now) or is_unconfirmed(owner)
+
+
+def _is_resting(owner: Company, now: datetime) -> bool:
+    """Say whether nothing new is asked at all.
 
     Paused, quiet hours, our database may have lost what it wrote (store/epochs.py), or the books move and the new file
     was not met yet.

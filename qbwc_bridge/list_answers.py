@@ -429,7 +429,7 @@ def _refusal(response: Response) -> str:
 
 def _file_key(owner: Company) -> str:
     """What tells the file that the entries are from. Its path may differ from PC to PC; a restore is asked for."""
-    return owner.bound_company_name or ""
+    return owner.bound_company_name or str((owner.file_question or {}).get("name", ""))
 
 
 def _passes(session: Session, company_id: str, *, fresh: bool = False) -> dict[str, Pass]:

@@ -270,5 +270,8 @@ class Switches:
     records_survive_restore: bool = False
     empty_ask_leaves_record: bool = False
     """A status check for an id that QuickBooks does not know leaves an empty record under it."""
+    tells_marks_of_others: bool = True
+    """The Web Connector tells the FileIDs of all its applications in the file, not only its own (web-connector.md 2.1).
+    """
     items_by_type: bool = True
     """ItemQuery gives one type after the other instead of all by name (qbxml.md 4.2: do not rely on its order)."""

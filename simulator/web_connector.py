@@ -288,12 +288,19 @@ class _Update:
         raise UpdateEnded("endless", f"{self._own.request_cap} requests without an end")
 
     def _first_answer(self, session: Session) -> str:
-        """Host, Company and Preferences, which the first sendRequestXML carries (web-connector.md 2.1)."""
+        """Host, Company and Preferences, which the first sendRequestXML carries (web-connector.md 2.1).
+
+        Whether private data of other applications comes along is a switch: no source says it.
+        """
+        owners = [self._own.qwc.owner_id]
+        if self._company.switches.tells_marks_of_others:
+            owners += [owner for owner in self._company.state.data_ext if owner.lower() != owners[0].lower()]
+        asked = "".join(f"<OwnerID>{owner}</OwnerID>" for owner in owners)
         try:
             return session.process_request(
                 '<?xml version="1.0"?><?qbxml version="13.0"?><QBXML><QBXMLMsgsRq onError="continueOnError">'
                 '<HostQueryRq requestID="0"/><CompanyQueryRq requestID="1">'
-                f"<OwnerID>{self._own.qwc.owner_id}</OwnerID></CompanyQueryRq>"
+                f"{asked}</CompanyQueryRq>"
                 '<PreferencesQueryRq requestID="2"/></QBXMLMsgsRq></QBXML>'
             )
         except QuickBooksError as error:

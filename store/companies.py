@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store import secrets, step_queries
@@ -27,19 +27,6 @@ def lock_company(session: Session, company_id: str) -> Company | None:
     holds the whole database anyway.
     """
     return session.scalar(step_queries.lock_company(), {"company": company_id})
-
-
-def is_bound_elsewhere(session: Session, company_id: str, *, name: str, path: str) -> bool:
-    """Say whether another connection is bound to a company file of this name at this path, both without case.
-
-    Reads all companies; it is asked only before a connection's first binding.
-    """
-    query = select(Company.id).where(
-        Company.id != company_id,
-        func.lower(Company.bound_company_name) == func.lower(name.strip()),
-        func.lower(Company.bound_company_file) == func.lower(path.strip()),
-    )
-    return bool(path.strip()) and session.scalar(query.limit(1)) is not None
 
 
 class Passwords(Protocol):

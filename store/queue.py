@@ -242,7 +242,8 @@ def open_session(session: Session, ticket_hash: str, company_id: str, *, now: da
     """Open a session of the Web Connector."""
     values = {"ticket_hash": ticket_hash, "company_id": company_id, "started_at": now, "last_call_at": now}
     unknown = {"guard_passed": False, "qbxml_version": "13.0", "done": 0, "failed": 0, "last_error": ""}
-    add_row(session, WebConnectorSession, values | unknown | {"state": "open"})
+    unread = {"company_file": "", "is_elsewhere": False, "books_asked": 0, "books_seen": False}
+    add_row(session, WebConnectorSession, values | unknown | unread | {"state": "open"})
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ OPEN_REQUESTS = text("state IN ('waiting', 'in_flight')")
 UNANSWERED_SETS = text("state = 'sent'")
 UNSUCCESSFUL_EXPORTS = text("state <> 'Successful'")
 DIFFERING_EXPORTS = text("has_differences")
+MISSING_EXPORTS = text("missing_since IS NOT NULL")
 NO_SILENCE_TOLD = text("silent_since IS NULL")
 SILENCE_TOLD = text("silent_since IS NOT NULL")
 """What the small indexes cover. A query must say the same words: SQLite proves nothing by itself."""
@@ -79,6 +80,7 @@ class Company(Base):
         # Without a column that each call of a Web Connector writes: those updates stay cheap.
         _partial("ix_companies_look", "look_at", where=NO_SILENCE_TOLD),
         _partial("ix_companies_silent", "silent_since", where=SILENCE_TOLD),
+        Index("ix_companies_owner", "owner_id"),
     )
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -117,6 +119,13 @@ class Company(Base):
     """What the company file's preferences say of our documents, as `mapping.lists.CompanyFacts`; told each session."""
     rebind_requested_at: Mapped[datetime | None]
     """An operator said that the books moved: the next session may bind to another file that bears our stamp."""
+    confirm_first_file: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether a person says at first contact that the open company file is the right one."""
+    file_question: Mapped[Json | None]
+    """{code, name, path, release, resembles, at, answer}: the file of which a person is asked whether it is the right
+    one. `answer` is null, or "no": then it stays refused until another one is open."""
+    books: Mapped[Json | None]
+    """What we last saw in the books, as `qbwc_bridge.books_check.Books`."""
     last_restore_time: Mapped[str | None] = mapped_column(String(40))
     """When the company file was last put back from a backup, as QuickBooks writes it (qbxml.md 5.4)."""
     doubt_since: Mapped[datetime | None]
@@ -161,6 +170,7 @@ class Export(Base):
         _partial("ix_exports_unsuccessful", "state", "updated_at", where=UNSUCCESSFUL_EXPORTS),
         Index("ix_exports_company_created", "company_id", "created_at"),
         _partial("ix_exports_differing", "company_id", "id", where=DIFFERING_EXPORTS),
+        _partial("ix_exports_missing", "company_id", "id", where=MISSING_EXPORTS),
     )
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
@@ -182,6 +192,12 @@ class Export(Base):
     """QuickBooks holds something otherwise than it was meant: `quickbooks` says what."""
     error: Mapped[Json | None]
     owner: Mapped[str | None] = mapped_column(String(20))
+    generation: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Grows when it is exported anew after its transaction was lost with the books."""
+    missing_since: Mapped[datetime | None]
+    """When it was found that its transaction is not in the books any more."""
+    missing_answer: Mapped[Json | None]
+    """{choice, by, at}: what a person said to that."""
     traceparent: Mapped[str | None] = mapped_column(String(55))
     """The trace of its newest run (W3C Trace Context); None while nobody traces."""
     created_at: Mapped[datetime]
@@ -268,6 +284,14 @@ class WebConnectorSession(Base):
     started_at: Mapped[datetime]
     last_call_at: Mapped[datetime]
     guard_passed: Mapped[bool] = mapped_column(default=False)
+    company_file: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """The path of the open file, as this session told it."""
+    is_elsewhere: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """That path was never seen: the books must prove that they are the same."""
+    books_asked: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often this session was asked what the books hold."""
+    books_seen: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It answered, and they are the right ones."""
     qbxml_version: Mapped[str] = mapped_column(String(10), default="13.0")
     done: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
@@ -287,7 +311,7 @@ class MessageSet(Base):
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
-    """write | activity | ask | fence | lookup | probe | list"""
+    """write | activity | ask | fence | lookup | probe | list | check"""
     state: Mapped[str] = mapped_column(String(12))
     """sent | answered | abandoned; a write set that is `sent` is unresolved"""
     about_set_id: Mapped[str | None] = mapped_column(String(24))

@@ -39,6 +39,19 @@ def ask_to_rebind(world: World) -> None:
         row.rebind_requested_at = world.clock.now
 
 
+BOLT_IDS = {"owner_id": "{0B17B9B6-86F1-4FCC-B1FF-966DE1813D20}", "file_id": "{0B174FB5-33D9-4815-AC85-BC87A7E7D1EB}"}
+
+
+def add_bolt(world: World, *, name: str | None, path: str | None) -> None:
+    """Another connection of ours."""
+    stores.add_company(world.database, "bolt", bound_company_name=name, bound_company_file=path, **BOLT_IDS)
+
+
+def mark_of_bolt(file: CompanyFile) -> None:
+    """Its .qwc was added while this file was open."""
+    file.state.data_ext[BOLT_IDS["owner_id"]] = {"FileID": BOLT_IDS["file_id"]}
+
+
 def another_file(world: World, *, stamped: bool) -> CompanyFile:
     other = freight_company("Next Year Freight", clock=world.clock)
     if stamped:
@@ -49,7 +62,8 @@ def another_file(world: World, *, stamped: bool) -> CompanyFile:
 def test_a_file_that_another_connection_is_bound_to_is_not_bound_twice_unless_an_operator_says_so(world: World) -> None:
     """The .qwc of one company, added while the file of another is open, bears a good mark: it still sends nothing."""
     file = world.quickbooks
-    stores.add_company(world.database, "bolt", bound_company_name=file.name.upper(), bound_company_file=file.path)
+    add_bolt(world, name=file.name.upper(), path="\\\\FILESERVER\\Books\\Ridgeline Freight LLC.qbw")
+    mark_of_bolt(file)
     request_id = world.queue(stores.an_invoice("inv_1"))
     report = world.update()
     assert report.outcome == "error"
@@ -68,7 +82,7 @@ def test_a_file_that_another_connection_is_bound_to_is_not_bound_twice_unless_an
 
 
 def test_a_file_of_the_same_name_elsewhere_is_another_file(world: World) -> None:
-    stores.add_company(world.database, "bolt", bound_company_name=world.quickbooks.name, bound_company_file="D:\\b.QBW")
+    add_bolt(world, name=world.quickbooks.name, path="D:\\b.QBW")
     world.queue(stores.an_invoice("inv_1"))
     assert world.update().outcome == "ok"
     assert world.quickbooks.ledger
