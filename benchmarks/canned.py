@@ -36,13 +36,20 @@ HCP = (
 COMPANY_FILE = "C:\\Books\\acme.qbw"
 VERSION = "34.0.10010.76"
 
+_FINE = 'statusCode="0" statusSeverity="Info" statusMessage="Status OK"'
 _SET = re.compile(r'newMessageSetID="([^"]+)"')
 _ADD = re.compile(r'<(Invoice|Bill)AddRq requestID="([^"]+)"')
+_ASKED = re.compile(r'<(Invoice|Bill)QueryRq requestID="(check\.[^"]+)">(.*?)</\1QueryRq>', re.DOTALL)
+_ACTIVITY = re.compile(r'<CompanyActivityQueryRq requestID="(check\.[^"]+)"')
+_TXN_ID = re.compile(r"<TxnID>([^<]*)</TxnID>")
 _REF = re.compile(r"<RefNumber>([^<]*)</RefNumber>")
 
 
 def answer(qbxml: str) -> str:
-    """Answer a message set of invoices and bills: each is written, under a TxnID that follows from its requestID."""
+    """Answer a message set of invoices and bills: each is written, under a TxnID that follows from its requestID.
+
+    What is looked for by TxnID is there.
+    """
     found = _SET.search(qbxml)
     numbers = _REF.findall(qbxml)
     adds = _ADD.findall(qbxml)
@@ -54,6 +61,15 @@ def answer(qbxml: str) -> str:
         f"</{kind}Ret></{kind}AddRs>"
         for number, (kind, request_id) in enumerate(adds, 1)
     ]
+    for kind, request_id, asked in _ASKED.findall(qbxml):
+        rows = "".join(
+            f"<{kind}Ret><TxnID>{txn_id}</TxnID><EditSequence>1764000000</EditSequence></{kind}Ret>"
+            for txn_id in _TXN_ID.findall(asked)
+        )
+        parts.append(f'<{kind}QueryRs requestID="{request_id}" {_FINE}>{rows}</{kind}QueryRs>')
+    for request_id in _ACTIVITY.findall(qbxml):
+        ret = "<CompanyActivityRet/>"
+        parts.append(f'<CompanyActivityQueryRs requestID="{request_id}" {_FINE}>{ret}</CompanyActivityQueryRs>')
     ids = f' newMessageSetID="{found[1]}" messageSetStatusCode="0"' if found else ""
     return f'<?xml version="1.0" ?><QBXML><QBXMLMsgsRs{ids}>{"".join(parts)}</QBXMLMsgsRs></QBXML>'
 

@@ -91,6 +91,9 @@ def one_set(dispatcher: Dispatcher, company: str, *, documents: int) -> float:
     ticket, _ = dispatcher.authenticate(f"qbwc-{company}", filling.PASSWORD)
     text = dispatcher.send_request_xml(ticket, canned.HCP, canned.company_file(0), "US", "16", "0")
     dispatcher.receive_response_xml(ticket, canned.answer(text), "", "")
+    if "AddRq" not in text:  # it asked whether the books are the right ones
+        text = dispatcher.send_request_xml(ticket, "", canned.company_file(0), "US", "16", "0")
+        dispatcher.receive_response_xml(ticket, canned.answer(text), "", "")
     spent = time.process_time() - began
     dispatcher.close_connection(ticket)
     if text.count("AddRq requestID") != documents:

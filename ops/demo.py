@@ -141,7 +141,7 @@ class Demo:
         return str(made.json()["password"]), qwc.text
 
     async def bring_lists(self, api: httpx.AsyncClient, connector: WebConnector) -> None:
-        """Let the Web Connector call until QuickBooks' lists are here."""
+        """Let the Web Connector call until QuickBooks' lists are here, and confirm the company file."""
         self._report.progress("Bringing QuickBooks' lists over")
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
@@ -150,8 +150,18 @@ class Demo:
             if lists["state"] == "done":
                 counts = ", ".join(f"{one['entries']} {kind}" for kind, one in sorted(lists["kinds"].items()))
                 self._report.say(f"QuickBooks' lists are here: {counts}.")
+                await self._confirm_file(api)
                 return
         raise DemoError(f"QuickBooks' lists did not come over in {PATIENCE_S:.0f} s.")
+
+    async def _confirm_file(self, api: httpx.AsyncClient) -> None:
+        """Answer "Is this your company file?" as the bookkeeper would: nothing of the business goes before that."""
+        asked = (await answered(api.get(f"/v1/companies/{COMPANY}"), 200)).json()["connection"]["file_to_confirm"]
+        if asked is None:
+            return  # somebody at the console was faster
+        answer = {"answer": "yes", "path": asked["path"]}
+        await answered(api.post(f"/v1/companies/{COMPANY}/company-file/confirm", json=answer), 200)
+        self._report.say(f"Is {asked['name']} ({asked['path']}) your company file? Yes.")
 
     async def map(self, api: httpx.AsyncClient) -> None:
         """Accept what is suggested for the samples, then decide by name what no suggestion could."""

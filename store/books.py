@@ -65,3 +65,21 @@ def count_missing(session: Session, ids: Sequence[str]) -> dict[str, tuple[int, 
     query = query.where(Export.company_id.in_(ids), MISSING_EXPORTS, undecided).group_by(Export.company_id)
     found = session.execute(query)
     return {company_id: (count, since) for company_id, count, since in found if since is not None}
+
+
+def accept_place(owner: Company, path: str, *, at: datetime) -> None:
+    """Take a person's word that the company file is at this path now, and have all that we wrote looked for in it."""
+    known = owner.books or {}
+    why = "Somebody said that the company file moved here, and it does not hold all that was exported."
+    owner.books = {
+        **known,
+        "spellings": [*known.get("spellings", ()), path],
+        "scan": {"why": why, "since": at.isoformat()},
+    }
+    owner.bound_company_file = path
+
+
+def forget(owner: Company, row: Export) -> None:
+    """Look no longer for a missing transaction: its export was exported anew."""
+    txn_id, known = (row.quickbooks or {}).get("txn_id"), owner.books or {}
+    owner.books = {**known, "gone": [one for one in known.get("gone", ()) if one["txn_id"] != txn_id]}

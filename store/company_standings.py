@@ -11,6 +11,7 @@ from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from store import figures, states
+from store.books import count_missing
 from store.sync_tables import CompanySync, ListSync
 from store.tables import Company, Incident, Request
 
@@ -31,6 +32,8 @@ class CompanyParts:
     lists: dict[str, ListSync] = field(default_factory=dict)
     wrong_password_at: datetime | None = None
     """When somebody last signed in with a wrong password."""
+    missing: tuple[int, datetime] | None = None
+    """How many exports are not in QuickBooks any more, undecided, and since when the first is; None: none is."""
 
 
 def count_companies(session: Session, *, only: str | None = None) -> int:
@@ -64,7 +67,7 @@ def worst_first(
 
 
 def parts_of(session: Session, ids: Sequence[str]) -> dict[str, CompanyParts]:
-    """Give what belongs to each of these companies. Four statements, however many they are."""
+    """Give what belongs to each of these companies. Five statements, however many they are."""
     parts = {one: CompanyParts() for one in ids}
     for company_id, state, count, created_at in session.execute(queues_of(ids)):
         if state == states.WAITING:
@@ -77,6 +80,8 @@ def parts_of(session: Session, ids: Sequence[str]) -> dict[str, CompanyParts]:
         parts[one.company_id].lists[one.kind] = one
     for company_id, at in session.execute(wrong_passwords_of(ids)):
         parts[company_id].wrong_password_at = at
+    for company_id, missing in count_missing(session, ids).items():
+        parts[company_id].missing = missing
     return parts
 
 

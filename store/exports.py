@@ -12,7 +12,15 @@ from sqlalchemy.orm import Session
 
 from store import step_queries
 from store.states import CANCELLED, WAITING
-from store.tables import DIFFERING_EXPORTS, UNSUCCESSFUL_EXPORTS, Export, RefNumber, Request, TimelineEntry
+from store.tables import (
+    DIFFERING_EXPORTS,
+    MISSING_EXPORTS,
+    UNSUCCESSFUL_EXPORTS,
+    Export,
+    RefNumber,
+    Request,
+    TimelineEntry,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +217,8 @@ class ExportFilter:
     updated_since: datetime | None = None
     only_differing: bool = False
     """Only what QuickBooks holds otherwise than it was meant."""
+    missing: bool = False
+    """Only those that are not in QuickBooks any more and undecided."""
     text: str | None = None
     """Part of a number, here or in QuickBooks, of a document's id, or of the customer's or carrier's name."""
 
@@ -266,6 +276,8 @@ def _matching(wanted: ExportFilter) -> Select[Export]:
         query = query.where(Export.error["code"].as_string() == wanted.code)
     if wanted.without_code:
         query = query.where(func.coalesce(Export.error["code"].as_string(), "") != wanted.without_code)
+    if wanted.missing:
+        query = query.where(MISSING_EXPORTS, func.coalesce(Export.missing_answer["choice"].as_string(), "") == "")
     if wanted.updated_since is not None:
         query = query.where(Export.updated_at >= wanted.updated_since)
     if wanted.only_differing:

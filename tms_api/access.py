@@ -12,7 +12,7 @@ from tms_api.problems import ProblemError
 
 COMPANIES = "/v1/companies"
 OF_A_COMPANY = "/v1/companies/{company}"
-SECRETS = ("/password", "/rotate-ids", "/rebind", "/console-link")
+SECRETS = ("/password", "/rotate-ids", "/rebind", "/console-link", "/company-file/confirm")
 """What lets somebody else in, or another company file."""
 BUCKETS_MAX = 10_000
 
@@ -56,7 +56,7 @@ def required_scope(method: str, path: str) -> Scope:
         return Scope.ADMIN
     if tail == "/exports/preview":
         return Scope.READ
-    if tail.startswith(("/exports", "/documents")):
+    if tail.startswith(("/exports", "/documents", "/missing")):
         return Scope.EXPORT
     return Scope.CONFIGURE
 

@@ -83,6 +83,8 @@ def connect_company(body: NewCompany, services: Services, request: Request, resp
         quickbooks_release=_accepted_release(body.quickbooks_release, services, is_confirmed=body.release_confirmed),
         country=body.country,
         run_every_minutes=body.run_every_minutes,
+        company_file=body.company_file,
+        confirm_first_file=body.confirm_first_file,
         owner_id=_new_guid(),
         file_id=_new_guid(),
         ref_number_rule=RefNumberRule.KEEP_END,

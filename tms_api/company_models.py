@@ -16,6 +16,11 @@ from tms_api.connection import ConnectionState, diagnose
 from tms_api.list_models import ListsView, lists_view
 from tms_api.releases import note_on, selectable
 
+MISSING_STEP = (
+    "Look at the list. If QuickBooks was put back from a backup, export these again; if somebody entered them by hand "
+    "there, leave them."
+)
+
 
 def _not_dots(company_id: str) -> str:
     # "." and ".." vanish from addresses before they reach any server.
@@ -73,6 +78,18 @@ class NewCompany(_Model):
     release_confirmed: bool = Field(default=False, strict=True, description=CONFIRMED)
     country: Literal["US", "CA", "UK"] = Field(default="US", description="Edition of QuickBooks.")
     run_every_minutes: Minutes = Field(default=15, description="How often the Web Connector calls.", examples=[15])
+    company_file: CompanyFile = Field(
+        default="",
+        description='Path of the company file on the PC: only that file is used, and nobody is asked. "" means the '
+        "file that is open.",
+        examples=["C:\\QuickBooks\\Acme.qbw"],
+    )
+    confirm_first_file: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether somebody says at first contact that the open file is the right one, before anything but "
+        "lists is read or written. `false` is for installations without anybody to ask.",
+    )
 
 
 class CompanyChanges(_Model):
@@ -92,6 +109,9 @@ class CompanyChanges(_Model):
         description='Path of the company file on the PC; "" means the file that is open.',
         examples=["C:\\QuickBooks\\Acme.qbw"],
     )
+    confirm_first_file: bool | None = Field(
+        default=None, strict=True, description="Whether somebody confirms the company file at first contact."
+    )
     ref_number_rule: RefNumberRule | None = Field(default=None, description="How a number too long is fitted.")
     auto_retry: bool | None = Field(
         default=None, strict=True, description="Whether saving a mapping exports again what waited for it."
@@ -107,6 +127,28 @@ class QuickBooksView(BaseModel):
     qbxml_version: str | None = Field(description="qbXML version in use.", examples=["13.0"])
 
 
+class FileToConfirm(BaseModel):
+    """The company file of which somebody is asked: is this your company file?"""
+
+    code: Literal["company_file_unconfirmed", "company_file_moved"] = Field(
+        description="Why it is asked: the first contact, or a file at another place that may be a copy."
+    )
+    name: str = Field(description="Company name in the file.")
+    path: str = Field(description="Path of the file on the PC.", examples=["C:\\QuickBooks\\Acme.qbw"])
+    release: str | None = Field(description="QuickBooks that has it open.")
+    resembles: bool = Field(description="Whether the name in the file resembles the company's name here.")
+    at: datetime = Field(description="Since when it is asked.")
+    answer: Literal["no"] | None = Field(description="`no`: it was said to be the wrong file; null: nobody answered.")
+
+
+class MissingView(BaseModel):
+    """Exports that are Successful and not in QuickBooks any more, and about which nobody has decided."""
+
+    count: int = Field(description="How many; list them with `GET .../exports?missing=true`.")
+    since: datetime = Field(description="When the first of them was found missing.")
+    next_step: str = Field(description="What somebody does now.")
+
+
 class ConnectionView(BaseModel):
     """The connection to the Web Connector."""
 
@@ -120,6 +162,12 @@ class ConnectionView(BaseModel):
     web_connector_version: str | None = Field(description="Version of the Web Connector.")
     quickbooks: QuickBooksView = Field(description="What it is connected to.")
     problem: dict[str, Any] | None = Field(description="What keeps the connection from working.")
+    file_to_confirm: FileToConfirm | None = Field(
+        default=None, description="The company file that waits for an answer; null: none does."
+    )
+    missing: MissingView | None = Field(
+        default=None, description="What was exported and is not in QuickBooks any more; null: nothing."
+    )
 
 
 class QueueView(BaseModel):
@@ -141,6 +189,7 @@ class CompanyView(BaseModel):
     company_file: str = Field(description='Path that the Web Connector opens; "" means the file that is open.')
     ref_number_rule: str = Field(description="How a number too long is fitted.")
     auto_retry: bool = Field(description="Whether saving a mapping exports again what waited for it.")
+    confirm_first_file: bool = Field(description="Whether somebody confirms the company file at first contact.")
     username: str = Field(description="Name with which the Web Connector signs in.")
     qwc_url: str = Field(description="Where the .qwc file is.")
     soap_url: str = Field(description="Where the Web Connector calls.")
@@ -252,6 +301,7 @@ def company_view(
         company_file=company.company_file,
         ref_number_rule=company.ref_number_rule,
         auto_retry=company.auto_retry,
+        confirm_first_file=company.confirm_first_file,
         username=company.username,
         qwc_url=qwc_url,
         soap_url=soap_url,
@@ -269,6 +319,8 @@ def company_view(
                 qbxml_version=company.qbxml_version,
             ),
             problem=company.problem,
+            file_to_confirm=FileToConfirm.model_validate(company.file_question) if company.file_question else None,
+            missing=_missing(parts),
         ),
         lists=lists_view(parts.sync, parts.lists),
         queue=QueueView(waiting=parts.waiting, in_flight=parts.in_flight),
@@ -278,6 +330,13 @@ def company_view(
         quiet_until=quiet_until(company.quiet_hours, now),
         oldest_waiting_at=parts.oldest_waiting_at,
     )
+
+
+def _missing(parts: CompanyParts) -> MissingView | None:
+    if parts.missing is None:
+        return None
+    count, since = parts.missing
+    return MissingView(count=count, since=since, next_step=MISSING_STEP)
 
 
 def release_list(today: date) -> ReleaseList:

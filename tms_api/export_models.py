@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -135,6 +135,17 @@ class DifferenceView(BaseModel):
     next_step: str = Field(description="What the bookkeeper does about it.")
 
 
+class MissingFromBooks(BaseModel):
+    """The transaction was in QuickBooks, and is not there any more."""
+
+    since: datetime = Field(description="When it was noticed.")
+    choice: Literal["leave"] | None = Field(
+        default=None, description="`leave`: somebody said that it was entered by hand; null: nobody decided yet."
+    )
+    by: str | None = Field(default=None, description="Who said so.")
+    at: datetime | None = Field(default=None, description="When.")
+
+
 class WorkflowView(BaseModel):
     """The workflow behind an export."""
 
@@ -169,6 +180,12 @@ class ExportSummary(BaseModel):
         "difference does not fail an export: the transaction is there.",
     )
     error: ErrorView | None = Field(description="Set when Failed.")
+    generation: int = Field(
+        default=1, description="Grows when it is exported anew after its transaction was lost with the books."
+    )
+    missing: MissingFromBooks | None = Field(
+        default=None, description="Set when its transaction is not in QuickBooks any more; the state stays Successful."
+    )
     created_at: datetime = Field(description="First export of this document.")
     updated_at: datetime = Field(description="Last change.")
 
@@ -217,6 +234,8 @@ def _shared(row: Export, company: Company, *, now: datetime, soap_url: str) -> d
     detail = row.detail
     if state is ExportState.QUEUED:
         detail = f"{detail.rstrip('.') or 'Waiting for the Web Connector'}. {_contact(company, now, soap_url)}"
+    if row.missing_since is not None and state is ExportState.SUCCESSFUL:
+        detail = f"It is not in QuickBooks any more: noticed at {row.missing_since:%Y-%m-%d %H:%M} UTC."
     return {
         "company_id": row.company_id,
         "kind": row.kind,
@@ -229,6 +248,8 @@ def _shared(row: Export, company: Company, *, now: datetime, soap_url: str) -> d
         "quickbooks": row.quickbooks,
         "differences": _differences(row.quickbooks),
         "error": row.error,
+        "generation": row.generation,
+        "missing": _missing(row),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
@@ -240,6 +261,12 @@ def _differences(quickbooks: dict[str, Any] | None) -> list[DifferenceView]:
         DifferenceView(**one.model_dump(), message=difference_text(one), next_step=difference_next_step(one))
         for one in found
     ]
+
+
+def _missing(row: Export) -> MissingFromBooks | None:
+    if row.missing_since is None:
+        return None
+    return MissingFromBooks(since=row.missing_since, **(row.missing_answer or {}))
 
 
 def _contact(company: Company, now: datetime, soap_url: str) -> str:
@@ -257,7 +284,7 @@ def _contact(company: Company, now: datetime, soap_url: str) -> str:
         case ConnectionState.PAUSED:
             return f"{seen} The company is paused: nothing is sent until somebody resumes it."
         case ConnectionState.REFUSED:
-            return f"{seen} The connection is refused; the company's `problem` says why."
+            return f"{seen} {_refused(company)}"
         case ConnectionState.STALE:
             return (
                 f"{seen} It calls every {company.run_every_minutes} minutes, so it is late: check that the PC is on, "
@@ -268,3 +295,11 @@ def _contact(company: Company, now: datetime, soap_url: str) -> str:
             return f"{seen} It is in its quiet hours: nothing is sent until {hours['until']} ({hours['time_zone']})."
         case _:
             return seen
+
+
+def _refused(company: Company) -> str:
+    question = company.file_question
+    if question is None or question["answer"] is not None:
+        return "The connection is refused; the company's `problem` says why."
+    file = f"{question['name']} ({question['path']})"
+    return f"{file} is open there and waits for somebody to say that it is the right company file."

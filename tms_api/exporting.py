@@ -108,6 +108,12 @@ def retry_in(
     return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
 
 
+def start_anew(services: ApiServices, session: Session, row: Export) -> None:
+    """Start a Successful export anew inside the caller's transaction: its transaction is gone, and so is its proof."""
+    _start_again(services, row)
+    _put_start(services, session, row, confirmed_absent=False, may_repeat=True)
+
+
 def check_cancel(services: ApiServices, company_id: str, kind: str, document_id: str) -> str:
     """Give the workflow to cancel; raises `ProblemError` once the export was sent or has ended."""
     with services.database.transaction() as session:
@@ -240,7 +246,9 @@ def _accepted(
     return Accepted(kind=row.kind, document_id=row.document_id, is_new=is_new)
 
 
-def _put_start(services: ApiServices, session: Session, row: Export, *, confirmed_absent: bool) -> None:
+def _put_start(
+    services: ApiServices, session: Session, row: Export, *, confirmed_absent: bool, may_repeat: bool = False
+) -> None:
     """Let the relay start the export. A second start of one that runs is none, and mends one that Temporal lost."""
     workflow_id = export_workflow_id(row.company_id, row.kind, row.document_id)
     is_again = begins_again(row)
@@ -252,6 +260,7 @@ def _put_start(services: ApiServices, session: Session, row: Export, *, confirme
         number=row.number,
         confirmed_absent=confirmed_absent,
         after_run=row.run_id if is_again else None,
+        may_repeat=may_repeat,
     )
     with services.tracing.span("Accept export", attributes={"qbd.company": row.company_id, "qbd.export": workflow_id}):
         outbox.add_start(

@@ -105,6 +105,9 @@ def list_exports(
             examples=["cafe rio"],
         ),
     ] = None,
+    missing: Annotated[
+        bool, Query(description="Only what is not in QuickBooks any more and about which nobody has decided.")
+    ] = False,
     updated_since: Annotated[
         Since | None,
         Query(description="Only what changed at this time or later.", examples=["2026-11-20T00:00:00Z"]),
@@ -127,6 +130,7 @@ def list_exports(
         only_differing=differing,
         text=q,
         updated_since=updated_since,
+        missing=missing,
     )
     at, _, last_id = (cursor or "").rpartition(".")
     if cursor and (sort == "updated") != bool(at):

@@ -17,6 +17,7 @@ Event = Literal[
     "connection.problem",
     "connection.stale",
     "connection.recovered",
+    "exports.missing",
 ]
 Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Events = Annotated[list[Event], Field(min_length=1, max_length=len(get_args(Event)))]

@@ -357,6 +357,7 @@ def export_start(
     number: str,
     confirmed_absent: bool = False,
     after_run: str | None = None,
+    may_repeat: bool = False,
 ) -> WorkflowStart:
     """Give the start of an export; `number` is what people know the document by, for the Temporal UI."""
     kind = str(document["kind"])
@@ -367,6 +368,7 @@ def export_start(
         search_attributes={"CompanyId": company_id, "DocumentKind": kind},
         summary=f"{kind.replace('_', ' ').capitalize()} {number}",
         after_run=after_run,
+        may_repeat=may_repeat,
     )
 
 

@@ -307,7 +307,7 @@ BOLT_IDS = {"owner_id": "{0B17B9B6-86F1-4FCC-B1FF-966DE1813D20}", "file_id": "{0
 def test_the_mark_of_another_connection_says_whether_a_file_is_taken(
     world: World, name: str | None, path: str | None, taken: bool
 ) -> None:
-    """By its binding: one that was moved to other books leaves its mark behind, one without a binding has sent nothing."""
+    """By its binding: one that moved to other books leaves its mark behind, an unbound one has sent nothing."""
     stores.add_company(world.database, "bolt", bound_company_name=name, bound_company_file=path, **BOLT_IDS)
     world.quickbooks.state.data_ext[BOLT_IDS["owner_id"].lower()] = {"FileID": BOLT_IDS["file_id"].lower()}
     world.queue(stores.an_invoice())

@@ -227,7 +227,10 @@ def export(box: Container) -> str:
     key = box.run("api", "keys", "create", "tms").split()[-1]
     transport = ToLoopback(PORTS["bridge"])
     with api_client(PORTS["api"], key) as api, httpx.Client(transport=transport, trust_env=False) as http:
-        made = api.post("/v1/companies", json={"id": "acme", "name": "Acme", "quickbooks_release": "2024"}).json()
+        made = api.post(
+            "/v1/companies",
+            json={"id": "acme", "name": "Acme", "quickbooks_release": "2024", "confirm_first_file": False},
+        ).json()
         api.put("/v1/companies/acme/mapping", json=stores.MAPPING)
         qwc = read_qwc(api.get("/v1/companies/acme/qwc").text)
         connector = WebConnector(qwc, made["password"], freight_company("Acme"), http=http)

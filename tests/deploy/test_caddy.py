@@ -266,7 +266,10 @@ def test_sessions_go_through_it_and_on_after_a_bridge_died(front: Front) -> None
     with front.client() as api, front.client() as http:
         api.headers["Authorization"] = f"Bearer {key}"
         api.base_url = httpx.URL(f"https://{HOSTS['API_HOST']}")
-        made = api.post("/v1/companies", json={"id": "acme", "name": "Acme", "quickbooks_release": "2024"}).json()
+        made = api.post(
+            "/v1/companies",
+            json={"id": "acme", "name": "Acme", "quickbooks_release": "2024", "confirm_first_file": False},
+        ).json()
         connector = WebConnector(
             read_qwc(api.get("/v1/companies/acme/qwc").text), made["password"], freight_company("Acme"), http=http
         )

@@ -68,7 +68,10 @@ def test_one_export_becomes_successful(production: Production) -> None:
     )
     key = production.qbd("keys", "create", "tms").split()[-1]
     with api_client(api, key) as client, httpx.Client(transport=ToLoopback(soap, soap_2), trust_env=False) as http:
-        made = client.post("/v1/companies", json={"id": "acme", "name": "Acme", "quickbooks_release": "2024"}).json()
+        made = client.post(
+            "/v1/companies",
+            json={"id": "acme", "name": "Acme", "quickbooks_release": "2024", "confirm_first_file": False},
+        ).json()
         client.put("/v1/companies/acme/mapping", json=stores.MAPPING)
         qwc = read_qwc(client.get("/v1/companies/acme/qwc").text)
         assert qwc.app_url == "https://qb.example.com/qbwc"

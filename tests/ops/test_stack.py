@@ -118,7 +118,10 @@ def test_up_goes_on_after_everything_was_killed(tmp_path: Path) -> None:
     try:
         headers = {"Authorization": f"Bearer {create_key(settings, 'test').key}"}
         with httpx.Client(base_url=address, headers=headers, trust_env=False, verify=NO_TLS, timeout=30) as api:
-            made = api.post("/v1/companies", json={"id": "acme", "name": "Acme", "quickbooks_release": "2024"}).json()
+            made = api.post(
+                "/v1/companies",
+                json={"id": "acme", "name": "Acme", "quickbooks_release": "2024", "confirm_first_file": False},
+            ).json()
             api.put("/v1/companies/acme/mapping", json=stores.MAPPING)
             qwc = read_qwc(api.get("/v1/companies/acme/qwc").text)
             for number in range(3):
