@@ -132,7 +132,8 @@ def waited(company: str, services: Services, request: Request) -> Response:
 
 def _has_arrived(view: CompanyView) -> bool:
     # A problem counts first: lists that came over before it do not make the connection work now.
-    return view.connection.problem is None and view.lists.state == "done"
+    is_confirmed = view.connection.file_to_confirm is None
+    return is_confirmed and view.connection.problem is None and view.lists.state == "done"
 
 
 def _software(

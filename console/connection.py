@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Form, Request
 from starlette.responses import Response
 
 from console.pages import go, render
-from console.routes import acts_as, console_router
+from console.routes import acts_as, console_router, visitor_of
 from tms_api import connections, quiet_hours
 from tms_api.companies import change_company, get_company, get_qwc, renew_password, rotate_ids
+from tms_api.company_file import FileAnswer, answer_file
 from tms_api.company_models import CompanyChanges, PasswordRequest
 from tms_api.external_items import sync_lists
 from tms_api.list_models import SyncRequest
 from tms_api.problems import ProblemError
+from tms_api.resolving import Choice, list_missing, resolve_all
 from tms_api.services import ApiServices, Services
 
 HERE = "/c/{company}/connection"
 NOTICES_SHOWN = 10
+MISSING_SHOWN = 50
 ZONES = (
     ("America/New_York", "Eastern (New York)"),
     ("America/Chicago", "Central (Chicago)"),
@@ -129,6 +132,35 @@ def same_file(company: str, services: Services, request: Request) -> Response:
     return _back(request, company, "The connection stays with its company file.")
 
 
+@router.post(f"{HERE}/company-file", name="console:company_file", **acts_as("POST", "/company-file/confirm"))
+def answer_about_file(
+    company: str,
+    services: Services,
+    request: Request,
+    answer: Annotated[Literal["yes", "no"], Form()],
+    path: Annotated[str, Form(max_length=1000)],
+) -> Response:
+    """Take the answer to "Is this your company file?"."""
+    try:
+        answer_file(services, company, FileAnswer(answer=answer, path=path), visitor_of(request).caller)
+    except ProblemError as problem:
+        return _back(request, company, problem.detail, kind="bad")
+    yes = "Noted. What waits goes into this company file when the Web Connector calls next."
+    no = "Noted. Nothing was sent. Open the right company file in QuickBooks and run an update in the Web Connector."
+    return _back(request, company, yes if answer == "yes" else no, kind="ok" if answer == "yes" else "info")
+
+
+@router.post(f"{HERE}/missing", name="console:missing", **acts_as("POST", "/missing/resolve"))
+def decide_about_missing(
+    company: str, services: Services, request: Request, choice: Annotated[Choice, Form()]
+) -> Response:
+    """Decide about everything that is not in QuickBooks any more."""
+    done = resolve_all(services, company, choice, visitor_of(request).caller)
+    word = "document is" if done.resolved == 1 else "documents are"
+    text = f"{done.resolved} {word} {'exported again' if choice == 'export_again' else 'left as they are'}."
+    return _back(request, company, text + (f" {done.left} are left: press the button again." if done.left else ""))
+
+
 @router.post(f"{HERE}/sync", name="console:sync", **acts_as("POST", "/sync"))
 async def sync(company: str, services: Services, request: Request) -> Response:
     """Ask for QuickBooks' lists anew."""
@@ -146,4 +178,6 @@ def _page(request: Request, services: ApiServices, company: str) -> Response:
 
 def _state(request: Request, services: ApiServices, company: str) -> dict[str, Any]:
     view = get_company(company, services, request)
-    return {"company": view, "notices": connections.list_notices(company, services, limit=NOTICES_SHOWN).items}
+    notices = connections.list_notices(company, services, limit=NOTICES_SHOWN).items
+    gone = list_missing(services, company, limit=MISSING_SHOWN) if view.connection.missing is not None else []
+    return {"company": view, "notices": notices, "gone": gone}

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from console.documents import KINDS, OWNERS, STATUSES
 from console.mapping import author_of, started
 from console.pages import go, render
-from console.routes import acts_as, console_router, is_live
+from console.routes import acts_as, console_router, is_live, visitor_of
 from tms_api import choosing, exporting
 from tms_api.auto_retry import Retries
 from tms_api.companies import get_company
@@ -21,6 +21,7 @@ from tms_api.documents import export_handed
 from tms_api.exports import DocumentPath, KindPath
 from tms_api.pending import checks_of
 from tms_api.problems import ProblemError
+from tms_api.resolving import Choice, resolve_one
 from tms_api.review import exchanges, review
 from tms_api.services import ApiServices, Services
 from tms_api.targets import require_place
@@ -94,6 +95,27 @@ async def confirm(
         (company, kind, document_id),
         "Noted: it is in QuickBooks and will not be sent again.",
         lambda: exporting.confirm_present(services, company, kind, document_id, txn_id=given or None),
+    )
+
+
+@router.post(f"{ADDRESS}/resolve", **acts_as("POST", f"{API}/resolve"))
+async def resolve(
+    company: str,
+    kind: KindPath,
+    document_id: DocumentPath,
+    services: Services,
+    request: Request,
+    choice: Annotated[Choice, Form()],
+) -> Response:
+    """Decide about a transaction that is not in QuickBooks any more."""
+    done = "It is exported again." if choice == "export_again" else "Noted: nothing is sent."
+    caller = visitor_of(request).caller
+    return await _do(
+        request,
+        services,
+        (company, kind, document_id),
+        done,
+        lambda: resolve_one(services, company, kind, document_id, choice, caller),
     )
 
 

@@ -255,6 +255,7 @@ def _steps(row: Company, services: ApiServices) -> list[Step]:
         soap_url=services.public_soap_url,
         run_every_minutes=row.run_every_minutes,
         quickbooks_release=row.quickbooks_release,
+        confirms_file=row.confirm_first_file and not row.company_file,
     )
 
 

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from store import books, companies, list_syncs
 from store.tables import ApiKey, Company
 from tms_api.access import Caller
-from tms_api.companies import CompanyPath, company_view_of, require_company
+from tms_api.companies import CompanyPath, get_company, require_company
 from tms_api.company_models import CompanyView
 from tms_api.problems import ProblemError, documented
 from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute, caller_of
-from tms_api.services import Services
+from tms_api.services import ApiServices, Services
 
 WRONG_STEP = "Open the right company file in QuickBooks and run an update in the Web Connector."
 
@@ -51,9 +51,15 @@ def confirm_company_file(company: CompanyPath, body: FileAnswer, services: Servi
     The question is asked at first contact, and again when the file is open from another place and what was exported
     last is not in it.
     """
+    answer_file(services, company, body, caller_of(request))
+    return get_company(company, services, request)
+
+
+def answer_file(services: ApiServices, company_id: str, body: FileAnswer, caller: Caller) -> None:
+    """Take an answer; raises `ProblemError` when nothing is asked, or another file is."""
     now = services.clock()
     with services.database.transaction("confirm_file") as session:
-        row = require_company(session, company, lock=True)
+        row = require_company(session, company_id, lock=True)
         question = row.file_question
         if question is None:
             detail = "No company file waits for an answer: nothing was asked, or the right file is open again."
@@ -61,13 +67,11 @@ def confirm_company_file(company: CompanyPath, body: FileAnswer, services: Servi
         if body.path is not None and _place(body.path) != _place(question["path"]):
             detail = "Another company file was opened meanwhile. Look at `file_to_confirm` again, then answer."
             raise ProblemError(409, "other_company_file", detail)
-        who = name_of(session, caller_of(request))
+        who = name_of(session, caller)
         if body.answer == "yes":
             _accept(session, row, question, who, now)
         else:
             _reject(session, row, question, who, now)
-        session.flush()
-        return company_view_of(session, row, services, request)
 
 
 def name_of(session: Session, caller: Caller) -> str:

@@ -18,8 +18,20 @@ class Step(BaseModel):
     detail: str | None = Field(default=None, description="Why, or what to do when it goes another way.")
 
 
-def connect_steps(*, username: str, soap_url: str, run_every_minutes: int, quickbooks_release: str) -> list[Step]:
-    """Give every step from the closed QuickBooks to the first contact."""
+CONFIRM_FILE = Step(
+    title="Say that it is your company file",
+    text="After the first contact the connection page shows the company file that QuickBooks has open: its name, its "
+    'place and the program. Answer "Yes, this is our company file" if it is the right one.',
+    detail="Before that, nothing but lists is read and nothing is written. If it is the wrong file, answer no, open "
+    "the right one and run the update again.",
+)
+
+
+def connect_steps(
+    *, username: str, soap_url: str, run_every_minutes: int, quickbooks_release: str, confirms_file: bool = True
+) -> list[Step]:
+    """Give every step from the closed QuickBooks to the first contact, and the answer which company file it is."""
+    confirm = [CONFIRM_FILE] if confirms_file else []
     return [
         Step(
             title="Go to the computer that QuickBooks runs on",
@@ -71,6 +83,7 @@ def connect_steps(*, username: str, soap_url: str, run_every_minutes: int, quick
             detail="The first contact shows here within a minute. Leave the Web Connector running; closing its "
             "window only hides it beside the clock.",
         ),
+        *confirm,
     ]
 
 

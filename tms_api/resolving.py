@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from store import books, exports, queue, states
 from store.tables import Company, Export
 from tms_api import exporting
+from tms_api.access import Caller
 from tms_api.companies import CompanyPath, require_company
 from tms_api.company_file import name_of
 from tms_api.export_models import ExportPanel
@@ -63,28 +65,47 @@ def resolve_export(
     request: Request,
 ) -> ExportPanel:  # fmt: skip
     """Decide about an export whose transaction is not in QuickBooks any more, after a restored backup for example."""
-    with services.database.transaction("resolve") as session:
-        owner = require_company(session, company, lock=True)
-        row = exporting.require_export(session, company, kind, document_id, lock=True)
-        if row.state != ExportState.SUCCESSFUL or row.missing_since is None:
-            detail = "Its transaction was not found missing in QuickBooks: there is nothing to decide."
-            raise ProblemError(409, "nothing_to_resolve", detail)
-        _resolve(services, session, owner, row, body.choice, name_of(session, caller_of(request)))
+    resolve_one(services, company, kind, document_id, body.choice, caller_of(request))
     return panel_of(services, company, kind, document_id)
 
 
 @router.post("/missing/resolve", status_code=202)
 def resolve_missing(company: CompanyPath, body: Resolution, services: Services, request: Request) -> Resolved:
     """Decide about every export that is not in QuickBooks any more, `connection.missing` of the company."""
+    return resolve_all(services, company, body.choice, caller_of(request))
+
+
+def resolve_one(
+    services: ApiServices, company_id: str, kind: str, document_id: str, choice: Choice, caller: Caller
+) -> None:
+    """Decide about one export; raises `ProblemError` when there is nothing to decide."""
     with services.database.transaction("resolve") as session:
-        owner = require_company(session, company, lock=True)
-        who = name_of(session, caller_of(request))
-        rows = books.missing_exports(session, company, limit=AT_ONCE)
+        owner = require_company(session, company_id, lock=True)
+        row = exporting.require_export(session, company_id, kind, document_id, lock=True)
+        if row.state != ExportState.SUCCESSFUL or row.missing_since is None:
+            detail = "Its transaction was not found missing in QuickBooks: there is nothing to decide."
+            raise ProblemError(409, "nothing_to_resolve", detail)
+        _resolve(services, session, owner, row, choice, name_of(session, caller))
+
+
+def resolve_all(services: ApiServices, company_id: str, choice: Choice, caller: Caller) -> Resolved:
+    """Decide about the missing exports of a company, `AT_ONCE` at most."""
+    with services.database.transaction("resolve") as session:
+        owner = require_company(session, company_id, lock=True)
+        who = name_of(session, caller)
+        rows = books.missing_exports(session, company_id, limit=AT_ONCE)
         for row in rows:
-            _resolve(services, session, owner, row, body.choice, who)
+            _resolve(services, session, owner, row, choice, who)
         session.flush()
-        left, _ = books.count_missing(session, [company]).get(company, (0, None))
+        left, _ = books.count_missing(session, [company_id]).get(company_id, (0, None))
     return Resolved(resolved=len(rows), left=left)
+
+
+def list_missing(services: ApiServices, company_id: str, *, limit: int) -> Sequence[Export]:
+    """Give what is not in QuickBooks any more and undecided, oldest first."""
+    with services.database.transaction() as session:
+        require_company(session, company_id)
+        return books.missing_exports(session, company_id, limit=limit)
 
 
 def _resolve(services: ApiServices, session: Session, owner: Company, row: Export, choice: Choice, who: str) -> None:
