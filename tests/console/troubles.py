@@ -11,6 +11,7 @@ from typing import Any
 
 from qbwc_bridge import meeting, wrong_passwords
 from qbwc_bridge.answers import LOWER_VERSIONS, UNKNOWN_VERSION
+from qbwc_bridge.guard import Code
 from qbxml.hresults import HRESULTS
 from simulator.company import CompanyFile
 from simulator.sample_company import freight_company
@@ -151,13 +152,17 @@ TROUBLES = {
         owner=YOU,
     ),
     "wrong company file": Trouble(
-        make=_wrong_file, mend=_right_file, says="now Another Freight LLC", next_step=meeting.WRONG_STEP, owner=YOU
+        make=_wrong_file,
+        mend=_right_file,
+        says="now Another Freight LLC",
+        next_step=meeting.NEXT_STEPS[Code.WRONG],
+        owner=YOU,
     ),
     "company file of another connection": Trouble(
         make=_taken,
         mend=_own_file,
         says="already belongs to another connection",
-        next_step=meeting.TAKEN_STEP,
+        next_step=meeting.NEXT_STEPS[Code.TAKEN],
         owner=YOU,
     ),
     "other file asked for": _refusal("0x8004040A"),

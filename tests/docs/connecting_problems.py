@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.words import OWNERS
 from qbwc_bridge import meeting, wrong_passwords
-from qbwc_bridge.guard import Binding, OpenFile, judge_file
+from qbwc_bridge.guard import Binding, Code, OpenFile, judge_file, moved_text
 from qbxml.hresults import HRESULTS
 
 MET = (
@@ -25,6 +25,9 @@ _YOURS = Binding(file_id="1", company_name="Your Company", company_file="its fil
 _NEW = Binding(file_id="1", company_name=None, company_file=None)
 _OTHER = OpenFile(file_id="2", company_name="Another Company", company_file="its file")
 _TAKEN = OpenFile(file_id="1", company_name="Another Company", company_file="its file", is_taken=True)
+_FIRST = Binding(file_id="1", company_name=None, company_file=None, confirms_first=True)
+_HERE = OpenFile(file_id="1", company_name="Your Company", company_file="its file")
+_COPY = OpenFile(file_id="1", company_name="Your Company", company_file="another place")
 OWN = (
     (wrong_passwords.REFUSED_TEXT, "the Web Connector has an old or a mistyped password", wrong_passwords.STEP),
     (
@@ -32,11 +35,21 @@ OWN = (
         "nobody can sign in for a quarter of an hour, not even with the right password",
         wrong_passwords.WAIT_STEP,
     ),
-    (judge_file(_YOURS, _OTHER).text, "another company file is open", meeting.WRONG_STEP),
+    (judge_file(_YOURS, _OTHER).text, "another company file is open", meeting.NEXT_STEPS[Code.WRONG]),
     (
         judge_file(_NEW, _TAKEN).text,
         "the connection file was added while the wrong company file was open",
-        meeting.TAKEN_STEP,
+        meeting.NEXT_STEPS[Code.TAKEN],
+    ),
+    (
+        judge_file(_FIRST, _HERE).text,
+        "the first contact: you are asked whether this is your company file",
+        meeting.NEXT_STEPS[Code.UNCONFIRMED],
+    ),
+    (
+        moved_text("its old place", _COPY),
+        "a copy of the company file is open, or an older state of it was put back at another place",
+        meeting.NEXT_STEPS[Code.MOVED],
     ),
 )
 
