@@ -302,7 +302,7 @@ def close_abandoned(session: Session, *, silent_since: datetime, last_error: str
     """
     silent = (
         select(WebConnectorSession.ticket_hash)
-        .where(WebConnectorSession.state == "open", WebConnectorSession.last_call_at < silent_since)
+        .where(queries.is_in(WebConnectorSession.state, "open"), WebConnectorSession.last_call_at < silent_since)
         .order_by(WebConnectorSession.last_call_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

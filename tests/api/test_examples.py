@@ -15,7 +15,7 @@ import httpx
 import jsonschema_rs
 
 from simulator.sample_company import freight_company
-from store import exports
+from store import companies, exports
 from store.webhook_tables import WebhookDelivery
 from tests.support import stores
 from tests.support.company_files import store_lists
@@ -87,6 +87,30 @@ def _fail(world: World) -> None:
         }
 
 
+def _lose(world: World) -> None:
+    with world.database.transaction() as session:
+        row = exports.find_export(session, "acme", "invoice", "inv_48213")
+        assert row is not None
+        row.state = "Successful"
+        row.quickbooks = {"txn_id": "5A2B-1767225600", "edit_sequence": "1767225600"}
+        row.missing_since = NOW
+
+
+def _ask_about_file(world: World) -> None:
+    with world.database.transaction() as session:
+        row = companies.company(session, "acme")
+        assert row is not None
+        row.file_question = {
+            "code": "company_file_unconfirmed",
+            "name": "Acme Logistics LLC",
+            "path": "C:\\QuickBooks\\Acme.qbw",
+            "release": "QuickBooks Enterprise Solutions 24.0",
+            "resembles": True,
+            "at": NOW.isoformat(),
+            "answer": None,
+        }
+
+
 async def _collect_lists_and_mapping(call: Collector, world: World) -> None:
     await call.send("POST", f"{ONE}/sync", {"full": False})
     clock = stores.Clock()
@@ -109,6 +133,8 @@ async def _collect_lists_and_mapping(call: Collector, world: World) -> None:
     await call.send("GET", f"{ONE}/notices")
     await call.send("POST", f"{ONE}/rebind")
     await call.send("DELETE", f"{ONE}/rebind")
+    _ask_about_file(world)
+    await call.send("POST", f"{ONE}/company-file/confirm", {"answer": "yes", "path": "C:\\QuickBooks\\Acme.qbw"})
 
 
 async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -169,6 +195,10 @@ async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, An
     await call.send("POST", f"{ONE}/exports/retry", {"filter": {"code": "3140"}})
     _fail(world)
     await call.send("POST", f"{ONE}/exports/{DOCUMENT}/confirm", {"txn_id": "5A2B-1767225600"})
+    _lose(world)
+    await call.send("POST", f"{ONE}/exports/{DOCUMENT}/resolve", {"choice": "export_again"})
+    _lose(world)
+    await call.send("POST", f"{ONE}/missing/resolve", {"choice": "leave"})
     await call.send("DELETE", f"{ONE}/documents/{DOCUMENT}")
     await call.send("DELETE", one_hook)
     return call.found
