@@ -320,8 +320,12 @@ class Dispatcher:
         return stand.what_helps
 
     def _is_spent(self, wc: WebConnectorSession, handed_out: int, at: datetime | None) -> bool:
-        """Say whether a session is over. One document may leave after its time, whose answer then ends it."""
-        working = at - wc.started_at if at is not None else timedelta(0)
+        """Say whether a session is over. One document may leave after its time, whose answer then ends it.
+
+        What was asked of the books is no work yet: however slow that was, one set goes after it.
+        """
+        has_worked = at is not None and handed_out > wc.books_asked
+        working = at - wc.started_at if at is not None and has_worked else timedelta(0)
         return machine.is_spent(working=working, handed_out=handed_out, limits=self._limits)
 
     def _write(
@@ -425,10 +429,7 @@ class Dispatcher:
             left, returned = self._left(session, owner, now), 0
             is_unresolved = queue.unresolved_write_set(session, owner.id) is not None
         going = 0 if is_held else left.going + returned
-        # After a check at least one set goes, however slow it was.
-        if exchange.kind != "check" and self._is_spent(
-            wc, sets.newest.seq if sets.newest is not None else exchange.seq, now
-        ):
+        if self._is_spent(wc, sets.newest.seq if sets.newest is not None else exchange.seq, now):
             going = 0  # the rest goes in the next session, whatever it is
         elif is_unresolved or self._books.goes_on(owner, wc):
             going += 1
