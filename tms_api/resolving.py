@@ -122,6 +122,7 @@ def _resolve(services: ApiServices, session: Session, owner: Company, row: Expor
     books.forget(owner, row)
     row.generation += 1
     row.quickbooks = None
+    row.has_differences = False
     row.missing_since = row.missing_answer = None
     exporting.start_anew(services, session, row)
 
