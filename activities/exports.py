@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -16,10 +17,11 @@ from temporalio import activity
 
 from activities.checking import awaited, checked
 from activities.failures import TEXT_MAX, failure_of
+from activities.look_before import facts_of_claim, look_before
 from activities.queued import request_values
 from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
 from mapping.issues import Issue, Owner
-from mapping.result import Mapped, external_guid_for
+from mapping.result import external_guid_for
 from store import exports, outbox, queue, states, waits, webhooks
 from store.companies import lock_company
 from store.engine import Database
@@ -46,6 +48,7 @@ from workflows.contracts import (
 log = structlog.get_logger(__name__)
 
 WAITING_TEXT = "Waiting for the Web Connector"
+CLAIM_TEXT = "Somebody said that it is in QuickBooks; the next update looks it up there"
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class ExportActivities:
             adopted = self._adopt(session, row, request, inp, digest)
             if adopted is not None:
                 return adopted
-            return self._queue(session, owner, row, inp, document, digest)
+            return self._queue(session, owner, row, inp, document, digest, is_first=request is None)
 
     def _start_what_waits(self, inp: PrepareInput) -> None:
         """Let the export of this id begin behind this run, if our API accepted it: its start met this run instead."""
@@ -207,17 +210,26 @@ class ExportActivities:
             text = "A person found it in QuickBooks" if found.confirmed_by_person else there_text(found)
             self._note(session, row, _Move(ExportState.SUCCESSFUL, text, f"{inp.run_id}/there", transaction=found))
             return Prepared(transaction=found)
-        if request is None or request.state == states.CANCELLED:
-            return self._lost(session, row, inp)
-        if request.state == states.DONE:
-            return self._settled(session, row, inp, request)
+        if row.claim is not None and request is not None and request.state == states.WAITING:
+            request.state = states.CANCELLED  # what somebody found in QuickBooks must not be sent
+        if request is None or request.state in (states.CANCELLED, states.DONE):
+            return self._after(session, row, inp, request)
         request.run_id = inp.run_id
         if request.state == states.WAITING:
-            self._note(session, row, _Move(ExportState.QUEUED, WAITING_TEXT, f"{inp.run_id}/queued"))
+            text = CLAIM_TEXT if (request.look or {}).get("claim") else WAITING_TEXT
+            self._note(session, row, _Move(ExportState.QUEUED, text, f"{inp.run_id}/queued"))
             return Prepared(request_id=request.id)
         text = "QuickBooks may have it already; its answer is awaited"
         self._note(session, row, _Move(ExportState.SENT, text, f"{inp.run_id}/sent"))
         return Prepared(request_id=request.id, sent_in=request.message_set_id)
+
+    def _after(self, session: Session, row: Export, inp: PrepareInput, request: Request | None) -> Prepared | None:
+        """Say what follows where nothing is under way; None: it is queued anew."""
+        if row.claim is not None:
+            return self._queue_claim(session, row, inp, request)
+        if request is None or request.state == states.CANCELLED:
+            return self._lost(session, row, inp)
+        return self._settled(session, row, inp, request)
 
     def _lost(self, session: Session, row: Export, inp: PrepareInput) -> Prepared | None:
         """Refuse an export whose request was lost with the database (ops/restored.py) until a person has looked."""
@@ -253,6 +265,8 @@ class ExportActivities:
         inp: PrepareInput,
         document: Invoice | CarrierBill,
         digest: str,
+        *,
+        is_first: bool,
     ) -> Prepared:
         guid = external_guid_for(owner.id, document.kind, document.id, inp.run_id)
         mapped = checked(session, owner, document, external_guid=guid)
@@ -279,27 +293,43 @@ class ExportActivities:
         text = ". ".join([f"Every link is there{adapted}", *(issue.message.rstrip(".") for issue in mapped.warnings)])
         is_mapped = _Move(ExportState.MAPPED, text, f"{inp.run_id}/mapped")
         self._note(session, row, is_mapped, _Move(ExportState.QUEUED, WAITING_TEXT, f"{inp.run_id}/queued"))
-        return Prepared(request_id=self._add_request(session, owner, row, document, mapped))
-
-    def _add_request(
-        self, session: Session, owner: Company, row: Export, document: Invoice | CarrierBill, mapped: Mapped
-    ) -> str:
+        look = look_before(session, row, is_first=is_first, confirmed_absent=inp.confirmed_absent, now=self._clock())
         request_id = self._new_id()
+        values = request_values(document, mapped, request_id=request_id, external_guid=str(row.external_guid))
+        return self._add_request(session, owner, row, id=request_id, look=look, **values)
+
+    def _queue_claim(self, session: Session, row: Export, inp: PrepareInput, earlier: Request | None) -> Prepared:
+        """Queue what looks up a person's word in QuickBooks; nothing is written by it."""
+        document = parse_document(row.document)
+        if isinstance(document, list):
+            return self._refuse(session, inp, row, document)
+        owner = session.get_one(Company, row.company_id)
+        facts = earlier.facts if earlier is not None else facts_of_claim(session, owner, row, document)
+        look = look_before(session, row, is_first=earlier is None, confirmed_absent=False, now=self._clock()) or {}
+        look["claim"] = row.claim
+        row.claim = None
+        self._note(session, row, _Move(ExportState.QUEUED, CLAIM_TEXT, f"{inp.run_id}/queued"))
+        request_id = self._new_id()
+        operation = "BillAdd" if row.kind == "carrier_bill" else "InvoiceAdd"
+        named = {"id": request_id, "operation": operation, "body": "", "facts": facts}
+        return self._add_request(session, owner, row, look=look, currency=None, **named)
+
+    def _add_request(self, session: Session, owner: Company, row: Export, **values: Any) -> Prepared:
         now = self._clock()
         exports.add_request(
             session,
-            id=request_id,
             company_id=row.company_id,
             export_id=row.id,
             run_id=row.run_id,
-            workflow_id=export_workflow_id(row.company_id, document.kind, document.id),
-            **request_values(document, mapped, request_id=request_id, external_guid=str(row.external_guid)),
+            workflow_id=export_workflow_id(row.company_id, row.kind, row.document_id),
             mapping_version=owner.mapping_version,
             batch_max=queue.BATCH_MAX,
+            look_max=queue.BATCH_MAX,
             available_at=now,
             created_at=now,
+            **values,
         )
-        return request_id
+        return Prepared(request_id=values["id"])
 
     def _refuse(self, session: Session, inp: PrepareInput, row: Export | None, issues: list[Issue]) -> Prepared:
         failure = _may_be_there(issues) if inp.is_again else failure_of(issues)

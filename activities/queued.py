@@ -77,6 +77,7 @@ class Remapping:
             )
         self._note(session, export, request, mapped, values["facts"], company.mapping_version)
         request.body, request.facts, request.currency = values["body"], values["facts"], values["currency"]
+        request.looked_by = None  # it is another number or party that must be looked for
         return None
 
     def _note(

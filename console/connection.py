@@ -61,6 +61,16 @@ def pause(company: str, services: Services, request: Request, paused: Annotated[
     return _back(request, company, text)
 
 
+@router.post(f"{HERE}/look", name="console:look", **acts_as("PATCH", ""))
+def change_look(
+    company: str, services: Services, request: Request, looks: Annotated[str, Form(max_length=5)] = ""
+) -> Response:
+    """Look for each document in QuickBooks before it is added, or do not."""
+    change_company(company, CompanyChanges(look_before_adding=bool(looks)), services, request)
+    text = "Saved: each document is looked for in QuickBooks before it is added."
+    return _back(request, company, text if looks else "Saved: documents are added without looking for them first.")
+
+
 @router.post(f"{HERE}/schedule", name="console:schedule", **acts_as("PATCH", ""))
 def change_schedule(company: str, services: Services, request: Request, minutes: Annotated[int, Form()]) -> Response:
     """Set how often the Web Connector shall call."""

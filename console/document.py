@@ -13,8 +13,8 @@ from starlette.responses import Response
 from console.documents import KINDS, OWNERS, STATUSES
 from console.mapping import author_of, started
 from console.pages import go, render
-from console.routes import acts_as, console_router, is_live
-from tms_api import choosing, exporting
+from console.routes import acts_as, console_router, is_live, visitor_of
+from tms_api import choosing, claims, exporting
 from tms_api.auto_retry import Retries
 from tms_api.companies import get_company
 from tms_api.documents import export_handed
@@ -92,8 +92,24 @@ async def confirm(
         request,
         services,
         (company, kind, document_id),
-        "Noted: it is in QuickBooks and will not be sent again.",
-        lambda: exporting.confirm_present(services, company, kind, document_id, txn_id=given or None),
+        "Noted: it will not be sent again. The next update looks it up in QuickBooks.",
+        lambda: claims.confirm_present(
+            services, company, kind, document_id, txn_id=given or None, caller=visitor_of(request).caller
+        ),
+    )
+
+
+@router.post(f"{ADDRESS}/export-anyway", **acts_as("POST", f"{API}/resolve"))
+async def export_anyway(
+    company: str, kind: KindPath, document_id: DocumentPath, services: Services, request: Request
+) -> Response:
+    """Take a person's word that what was found in QuickBooks is something else."""
+    return await _do(
+        request,
+        services,
+        (company, kind, document_id),
+        "It is on its way to QuickBooks.",
+        lambda: claims.export_anyway(services, company, kind, document_id, caller=visitor_of(request).caller),
     )
 
 

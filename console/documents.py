@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from console.pages import go, render
-from console.routes import acts_as, console_router, is_live
+from console.routes import acts_as, console_router, is_live, visitor_of
 from tms_api import many
 from tms_api.bulk_models import BULK_MAX, BulkAnswer, ExportRef
 from tms_api.companies import get_company
@@ -108,7 +108,7 @@ DONE_WORDS = {
     "export": ("is on its way to QuickBooks", "are on their way to QuickBooks"),
     "retry": ("starts again", "start again"),
     "cancel": ("is being cancelled", "are being cancelled"),
-    "done": ("is marked as done", "are marked as done"),
+    "done": ("is looked up in QuickBooks", "are looked up in QuickBooks"),
 }
 
 
@@ -131,7 +131,7 @@ async def _do(
             case "cancel":
                 answer = await many.cancel_each(services, company, refs, reason="")
             case "done":
-                answer = await many.confirm_each(services, company, refs)
+                answer = await many.confirm_each(services, company, refs, caller=visitor_of(request).caller)
         messages = _told(answer, what)
     query = _query(back)
     if is_live(request):

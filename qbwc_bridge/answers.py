@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from qbwc_bridge import recovery
 from qbwc_bridge.asking import Standing, sent_request, standing
+from qbwc_bridge.looking import LOOK, VERIFY
 from qbwc_bridge.lookup_parts import is_dead, is_through, question_ids
 from qbwc_bridge.matching import Answer, record_id
 from qbwc_bridge.observing import Observation
@@ -33,7 +34,7 @@ from qbwc_bridge.session import Limits, pause_after
 from qbwc_bridge.unresolved import PLANT_ID
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, parse_response
 from qbxml.outcomes import Verdict, normalise_hresult
-from store import outbox, queue, states, webhooks
+from store import exports, outbox, queue, states, webhooks
 from store.changes import write_changes
 from store.companies import record_incident
 from store.tables import Company, Export, MessageSet, Request, WebConnectorSession
@@ -102,6 +103,9 @@ class Answers:
             if exchange.kind == "lookup":
                 self._split_lookup(session, owner, wc, exchange)
                 return False
+            if exchange.kind in (LOOK, VERIFY):
+                exchange.state = states.ABANDONED
+                return False
             return self._leave_open(wc, exchange, text)
         exchange.set_status = parsed.status_code
         if parsed.new_message_set_id not in (None, record_id(exchange)):
@@ -146,6 +150,25 @@ class Answers:
         write_changes(session)  # the answer that is being recorded belongs to it
         return standing(session, wc, _about(session, exchange), now=self._clock(), limits=self._limits)
 
+    def _judge_lookup(
+        self,
+        session: Session,
+        owner: Company,
+        part: Sequence[SentRequest],
+        told: Mapping[str, Response],
+        dead: Sequence[str],
+    ) -> list[Ruling]:
+        """Rule by look-ups, without taking a transaction of another export for one that resembles the document."""
+        others: set[str] = set()
+        asked: set[str] = set()
+        while True:
+            rulings = recovery.judge_lookup(part, told, dead=dead, others=others)
+            new = {c.txn_id for one in rulings if isinstance(one, Rejected) for c in one.candidates} - asked
+            if not new:
+                return rulings
+            asked |= new
+            others |= set(exports.owners_of(session, owner.id, sorted(new)))
+
     def _split_lookup(self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet) -> None:
         """Note that a look-up failed as a whole: its parts are asked for, and a culprit that was alone is ruled on."""
         exchange.state = states.ABANDONED
@@ -167,7 +190,7 @@ class Answers:
         part = [one for one in stand.sent if asked_now & set(question_ids((one,), one))]
         dead = [one for request in part for one in question_ids((request,), request) if is_dead(one, stand.asked)]
         told = _told_by_lookups(session, wc, exchange, parsed)
-        rulings = recovery.judge_lookup(part, told, dead=dead)
+        rulings = self._judge_lookup(session, owner, part, told, dead)
         through = {request.id for request in part if is_through(request, stand.asked)}
         rulings = [one for one in rulings if isinstance(one, Arrived) or one.request_id in through]
         if stand.is_held:
@@ -176,6 +199,16 @@ class Answers:
             rulings = recovery.judge_unreadable_lookup(rulings, part, write_set.message or "")
         write_set.is_fence = True
         self._apply(session, owner, wc, write_set, requests, rulings)
+
+    def rule(
+        self, session: Session, owner: Company, wc: WebConnectorSession, request: Request, ruling: Arrived | Rejected
+    ) -> None:
+        """End a request that waits: what is in QuickBooks already, or must not be sent, is not written."""
+        match ruling:
+            case Arrived():
+                self._arrived(session, owner, wc, None, request, ruling)
+            case Rejected():
+                self._rejected(session, wc, None, request, ruling)
 
     def give_up(
         self,
@@ -282,6 +315,9 @@ class Answers:
         if ruled.fate is SetFate.LOWER_VERSION:
             exchange.state = states.ANSWERED if is_write else states.ABANDONED
             return False
+        if ruled.fate is SetFate.GO_ON and exchange.kind in (LOOK, VERIFY):
+            exchange.state = states.ABANDONED
+            return False
         if ruled.fate is SetFate.GO_ON and exchange.kind in ("write", "ask", "fence", "lookup"):
             return False
         if not is_write:
@@ -376,7 +412,7 @@ class Answers:
         session: Session,
         owner: Company,
         wc: WebConnectorSession,
-        write_set: MessageSet,
+        write_set: MessageSet | None,
         request: Request,
         ruling: Arrived,
     ) -> None:
@@ -385,7 +421,12 @@ class Answers:
         self._end(session, write_set, request, _outcome_of(ruling))
 
     def _rejected(
-        self, session: Session, wc: WebConnectorSession, write_set: MessageSet, request: Request, ruling: Rejected
+        self,
+        session: Session,
+        wc: WebConnectorSession,
+        write_set: MessageSet | None,
+        request: Request,
+        ruling: Rejected,
     ) -> None:
         verdict = ruling.verdict
         failure = Failure(
@@ -394,6 +435,7 @@ class Answers:
             explanation=verdict.explanation,
             owner=verdict.owner,
             next_step=verdict.next_step,
+            candidates=list(ruling.candidates),
         )
         wc.failed += 1
         self._end(session, write_set, request, Outcome(request_id=request.id, key="end", failure=failure))
@@ -490,5 +532,7 @@ def _outcome_of(ruling: Arrived) -> Outcome:
         ref_number=ruling.ref_number,
         txn_number=ruling.txn_number,
         differences=list(ruling.differences),
+        confirmed_by_person=ruling.confirmed_by is not None,
+        confirmed_by=ruling.confirmed_by,
     )
     return Outcome(request_id=ruling.request_id, key="end", transaction=transaction)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from qbwc_bridge import recovery, unresolved
 from qbwc_bridge.facts import facts_of
+from qbwc_bridge.looking import Look
 from qbwc_bridge.lookup_parts import Part, next_part
 from qbwc_bridge.meeting import TWIN_WINDOW
 from qbwc_bridge.rulings import UNKNOWN_VERSION, SentRequest
@@ -20,6 +21,7 @@ from store import queue, states
 from store.tables import MessageSet, Request, WebConnectorSession
 
 NOT_LOOKED_UP = "QuickBooks did not say whether earlier documents arrived. Restart QuickBooks and run the update again."
+NO_LOOK = Look()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +154,21 @@ class Question:
 
 def sent_request(request: Request) -> SentRequest:
     """Give the pure view of a request."""
+    look = look_of(request)
     return SentRequest(
         id=request.id,
         operation=request.operation,
         attempt=request.attempt,
         facts=facts_of(request.facts),
         currency=request.currency,
+        earlier_guids=tuple(look.guids),
+        ruled_out=tuple(look.ruled_out),
     )
+
+
+def look_of(request: Request) -> Look:
+    """Give what a look for a request must know."""
+    return Look.model_validate(request.look) if request.look else NO_LOOK
 
 
 def _asked(row: MessageSet, wc: WebConnectorSession, *, about: str, old_at: datetime) -> Asked:

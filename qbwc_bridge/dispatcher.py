@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import answers, asking, matching
+from qbwc_bridge import answers, asking, looking, looks, matching
 from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.last_words import LastWords
 from qbwc_bridge.list_answers import ListSyncs
+from qbwc_bridge.looks import Line, Looks, line_up, questions_about, riders
 from qbwc_bridge.meeting import TWIN_WINDOW, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
 from qbwc_bridge.remapping import Remap, as_it_was, mapped_today
@@ -80,6 +81,7 @@ class Dispatcher:
         self._remap = remap
         self._last_words = LastWords()
         self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
+        self._looks = Looks(self._answers)
         self._lists = ListSyncs(
             limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
         )
@@ -160,6 +162,10 @@ class Dispatcher:
                 ends = self._lists.record(session, owner, wc, exchange, answer)
             else:
                 ends = self._answers.record(session, owner, wc, exchange, sets.requests_of(exchange), answer)
+                if exchange.kind in looks.KINDS:
+                    self._looks.record(session, owner, wc, exchange, answer, ends=ends)
+                elif exchange.kind == "write":
+                    self._looks.record_riders(session, owner, wc, exchange, answer)
             self._observe.answered(session, exchange)
             if not ends and normalise_hresult(hresult) != UNKNOWN_VERSION:
                 # QuickBooks works, and with the right file. Before it understands a version, nothing is known to work.
@@ -254,11 +260,14 @@ class Dispatcher:
         if stand is not None and is_at_work and stand.is_hopeless(self._limits):
             self._give_up(session, owner, wc, stand)
             (sets, waiting), stand = self._next_set(session, owner, wc, now, is_held=is_held), None
+        line = line_up(owner, wc, waiting)
         step = machine.next_step(
             is_open=wc.state == "open",
             guard_passed=wc.guard_passed,
             unresolved=stand.step if stand is not None else None,
-            waiting=len(waiting),
+            waiting=len(line.ready),
+            claimed=len(line.claimed),
+            unlooked=len(line.unlooked),
             lists_due=not waiting and not is_held and self._lists.is_due(self._left(session, owner, now)),
             is_spent=self._is_spent(wc, sets.newest, sets.newest_at),
         )
@@ -289,7 +298,12 @@ class Dispatcher:
         if step is Step.PROBE:
             text = build_message_set([build_request_element(HostQuery(), matching.PROBE_ID)], version=wc.qbxml_version)
             return self._store(session, owner, wc, sets, kind="probe", text=text)
-        return self._write(session, owner, wc, sets, {request.id: request for request in waiting})
+        if step in (Step.VERIFY, Step.LOOK):
+            asked_of = line.claimed if step is Step.VERIFY else line.unlooked
+            about = questions_about(asked_of, self._limits)
+            text = looking.document(about.elements, wc.qbxml_version)
+            return self._store(session, owner, wc, sets, kind=step.value, text=text, asked=about.ids)
+        return self._write(session, owner, wc, sets, line)
 
     def _standing(
         self, session: Session, wc: WebConnectorSession, sets: queue.Sets, now: datetime
@@ -320,11 +334,13 @@ class Dispatcher:
         owner: Company,
         wc: WebConnectorSession,
         sets: queue.Sets,
-        waiting: dict[str, Request],
+        line: Line,
     ) -> str:
         now = self._clock()
-        heads = [Waiting(id=r.id, size=len(r.body), batch_max=r.batch_max) for r in waiting.values()]
+        waiting = {request.id: request for request in line.ready}
+        heads = [Waiting(id=r.id, size=len(r.body), batch_max=r.batch_max) for r in line.ready]
         chosen = [waiting[request_id] for request_id in machine.choose_batch(heads, self._limits)]
+        behind = riders(chosen, line.unlooked, self._limits)
         set_id = self._new_id()
         traced = self._observe.handed_out(session, wc, kind="write", set_id=set_id, requests=chosen)
         bodies: list[str] = []
@@ -343,12 +359,12 @@ class Dispatcher:
                 traceparent=traced.get(request.id),
             )
         text = build_message_set(
-            bodies,
+            [*bodies, *behind.elements],
             version=wc.qbxml_version,
             new_message_set_id=set_id,
             old_message_set_id=sets.settled,
         )
-        return self._store(session, owner, wc, sets, kind="write", text=text, set_id=set_id)
+        return self._store(session, owner, wc, sets, kind="write", text=text, set_id=set_id, asked=behind.ids)
 
     def _store(
         self,
@@ -385,7 +401,9 @@ class Dispatcher:
     def _next_set(
         self, session: Session, owner: Company, wc: WebConnectorSession, now: datetime, *, is_held: bool
     ) -> tuple[queue.Sets, Sequence[Request]]:
-        limit = 0 if is_held else self._limits.batch_size
+        # While one batch is written, the next one is looked for.
+        batches = 2 if owner.look_before_adding else 1
+        limit = 0 if is_held else batches * self._limits.batch_size
         sets, waiting = queue.next_set(session, wc, now=now, limit=limit, others_since=now - TWIN_WINDOW)
         if wc.state != "open" or not wc.guard_passed or sets.unresolved is not None:
             return sets, waiting  # none of it leaves now
@@ -410,7 +428,7 @@ class Dispatcher:
         is_held = _is_held(owner, now)
         left, returned, is_unresolved = sets.left, sum(_may_go(one, now) for one in sets.requests), False
         # There is at most one write set out, so after its own answer nobody has to look for another one.
-        if exchange.kind != "write" or exchange.state != states.ANSWERED:
+        if exchange.kind != "write" or exchange.state != states.ANSWERED or exchange.asked:
             write_changes(session)  # what is asked here depends on it
             left, returned = self._left(session, owner, now), 0
             is_unresolved = queue.unresolved_write_set(session, owner.id) is not None

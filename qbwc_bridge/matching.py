@@ -80,7 +80,7 @@ def _is_asked_by(one: MessageSet, parsed: MessageSetResponse) -> bool:
     match one.kind:
         case "list":
             return any(name.startswith(LIST_PREFIX) and one.id in name.split(".") for name in ids)
-        case "lookup":
+        case "lookup" | "look" | "verify":
             return bool(ids) and ids <= set(one.asked or ())
         case "activity":
             return ACTIVITY_ID in ids

@@ -12,9 +12,9 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 from qbwc_bridge.lookup_parts import CHANGED, NUMBER, Part, question_ids
+from qbwc_bridge.resemblance import Found, found, number_variants, ours_among, resembling
 from qbwc_bridge.rulings import (
     UNREADABLE,
     Again,
@@ -27,13 +27,12 @@ from qbwc_bridge.rulings import (
     transactions,
 )
 from qbwc_bridge.unresolved import PLANT_ID, TRY_ID
-from qbxml.bills import BillQuery, BillRet
+from qbxml.bills import BillQuery
 from qbxml.company import CompanyActivityQuery, CompanyActivityRet, HostQuery
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, build_message_set, build_request_element
-from qbxml.invoices import InvoiceQuery, InvoiceRet
+from qbxml.invoices import InvoiceQuery
 from qbxml.outcomes import Retry, Verdict
 from qbxml.queries import EntityFilter, ModifiedDateRange, TxnDateRange
-from qbxml.written import written_of
 
 WARNING = 500
 """Status codes from here on say that something asked for could not be found (qbxml.md 6.1)."""
@@ -43,6 +42,9 @@ BILL_FIELDS = (*_FIELDS, "VendorRef", "AmountDue")
 """Whole transactions of a busy customer would make an answer of many megabytes."""
 LOOKUP_ROWS_MAX = 500
 """More changed transactions of one customer than this cannot be read in one answer; then absence is not proven."""
+
+CANDIDATES_MAX = 10
+"""More of what resembles a document would not help anybody to decide."""
 
 MAY_BE_THERE = Verdict(
     code="outcome_unknown",
@@ -156,32 +158,54 @@ def lookup_document(part: Part, *, since: date, version: str) -> str:
 
 
 def _query(request: SentRequest, question: str, since: date) -> InvoiceQuery | BillQuery:
-    is_invoice = request.operation == "InvoiceAdd"
-    query, fields = (InvoiceQuery, INVOICE_FIELDS) if is_invoice else (BillQuery, BILL_FIELDS)
     if question.endswith(f".{NUMBER}"):
-        return query(ref_numbers=(request.facts.ref_number,), include_ret_elements=fields)
-    by_change = question.endswith(f".{CHANGED}")
+        numbers = number_variants(request.facts.ref_number)
+        return query_of(request)(ref_numbers=numbers, include_ret_elements=fields_of(request))
+    if question.endswith(f".{CHANGED}"):
+        return entity_query(request, modified=ModifiedDateRange(from_modified_date=since.isoformat()))
     day = date.fromisoformat(request.facts.txn_date)
-    return query(
+    return entity_query(request, dated=TxnDateRange(from_txn_date=day, to_txn_date=day))
+
+
+def query_of(request: SentRequest) -> type[InvoiceQuery] | type[BillQuery]:
+    """Give the query for what a request adds."""
+    return InvoiceQuery if request.operation == "InvoiceAdd" else BillQuery
+
+
+def fields_of(request: SentRequest) -> tuple[str, ...]:
+    """Give what is read of what a request adds."""
+    return INVOICE_FIELDS if request.operation == "InvoiceAdd" else BILL_FIELDS
+
+
+def entity_query(
+    request: SentRequest, *, modified: ModifiedDateRange | None = None, dated: TxnDateRange | None = None
+) -> InvoiceQuery | BillQuery:
+    """Ask for the transactions of a request's customer or vendor, by change or by date."""
+    return query_of(request)(
         max_returned=LOOKUP_ROWS_MAX,
-        modified_date_range=ModifiedDateRange(from_modified_date=since.isoformat()) if by_change else None,
-        txn_date_range=None if by_change else TxnDateRange(from_txn_date=day, to_txn_date=day),
+        modified_date_range=modified,
+        txn_date_range=dated,
         entity_filter=_entity(request),
-        include_ret_elements=fields,
+        include_ret_elements=fields_of(request),
     )
 
 
 def judge_lookup(
-    part: Sequence[SentRequest], answers: Mapping[str, Response], *, dead: Collection[str] = ()
+    part: Sequence[SentRequest],
+    answers: Mapping[str, Response],
+    *,
+    dead: Collection[str] = (),
+    others: Collection[str] = (),
 ) -> list[Ruling]:
     """Rule on documents that were looked up together, by the answers to all questions about them.
 
     What is found decides by itself. Absence is proven by all answers only: without one of them a document stays
-    unknown, and with a question that is `dead`, for QuickBooks cannot read it, nobody can decide.
+    unknown, and with a question that is `dead`, for QuickBooks cannot read it, nobody can decide. What resembles a
+    document, and is none of the TxnIDs of `others`, is a person's decision (resemblance.py).
     """
     # Sent again in half the size: if one document kills QuickBooks, it stands alone in the end.
     half = max(1, len(part) // 2)
-    return [_judge(request, answers, question_ids(part, request), dead, half) for request in part]
+    return [_judge(request, answers, question_ids(part, request), dead, half, others) for request in part]
 
 
 def hold_absent(rulings: Sequence[Ruling]) -> list[Ruling]:
@@ -199,62 +223,45 @@ def judge_unreadable_lookup(rulings: Sequence[Ruling], sent: Sequence[SentReques
 
 
 def _judge(
-    request: SentRequest, answers: Mapping[str, Response], ids: Sequence[str], dead: Collection[str], half: int
+    request: SentRequest,
+    answers: Mapping[str, Response],
+    ids: Sequence[str],
+    dead: Collection[str],
+    half: int,
+    others: Collection[str],
 ) -> Ruling:
     given = [answers[one] for one in ids if one in answers]
     unreadable = next((one for one in ids if one in dead), None)
-    rows: list[InvoiceRet | BillRet] = []
+    rows: list[Found] = []
     doubts: list[str] = [answer.message for answer in given if answer.is_error]
     for answer in given:
         try:
-            found = transactions(answer)
+            these = [found(ret) for ret in transactions(answer)]
         except UnreadableResponse as error:
             doubts.append(str(error))
             continue
-        rows += found
+        rows += these
         is_by_entity = not (answer.request_id or "").endswith(f".{NUMBER}")
-        if is_by_entity and len(found) >= LOOKUP_ROWS_MAX:
+        if is_by_entity and len(these) >= LOOKUP_ROWS_MAX:
             doubts.append("Too many transactions of this customer or vendor are to be looked through")
         # A merged or deleted customer: what was written for it is now listed under another name. A number that is not
         # there is told with 500 and proves it; other warnings may leave transactions out (qbxml.md 0, 6.2).
         if not answer.is_error and answer.status_code >= (WARNING if is_by_entity else WARNING + 1):
             doubts.append(answer.message)
-    ours = next((row for row in rows if _same_guid(row.external_guid, request.facts.external_guid)), None)
+    ours = ours_among(request, rows)
     if ours is not None:
-        return arrived(request, written_of(ours))
+        return arrived(request, ours.written)
     if unreadable is None and len(given) < len(ids):
         return Unknown(request_id=request.id)
     if unreadable is not None:
         doubts.append("QuickBooks cannot read the question for it")
-    if any(_looks_alike(request, row) for row in rows):
-        doubts.insert(0, "A transaction with the same customer or vendor, total and date is there")
+    alike = resembling(request, rows, others={*others, *request.ruled_out}, is_unknown=True)
+    if alike:
+        doubts.insert(0, "A transaction that resembles it is there")
     if doubts:
-        return _undecidable(request, " ".join(dict.fromkeys(doubts)))
+        return _undecidable(request, " ".join(dict.fromkeys(doubts)), alike)
     reason = "It is not in QuickBooks; it is sent again"
     return Again(request_id=request.id, reason=reason, passing=False, batch_max=half, lost=True)
-
-
-def _looks_alike(request: SentRequest, row: InvoiceRet | BillRet) -> bool:
-    """A row without any GUID, of the same entity, total and date: ours, or one that somebody typed in."""
-    if row.external_guid and row.external_guid.strip("{}0-"):
-        return False  # another export's
-    entity = row.customer_ref if isinstance(row, InvoiceRet) else row.vendor_ref
-    facts = request.facts
-    same_entity = entity is not None and (
-        (facts.entity_list_id is not None and entity.list_id == facts.entity_list_id)
-        or (entity.full_name or "").casefold() == (facts.entity_full_name or "\0").casefold()
-    )
-    total = (
-        (row.subtotal or Decimal(0)) + (row.sales_tax_total or Decimal(0))
-        if isinstance(row, InvoiceRet)
-        else row.amount_due
-    )
-    same_date = row.txn_date is not None and row.txn_date.isoformat() == facts.txn_date
-    return same_entity and same_date and total == Decimal(facts.total)
-
-
-def _same_guid(one: str | None, other: str) -> bool:
-    return one is not None and one.strip("{}").casefold() == other.strip("{}").casefold()
 
 
 def _entity(request: SentRequest) -> EntityFilter:
@@ -263,5 +270,6 @@ def _entity(request: SentRequest) -> EntityFilter:
     return EntityFilter(full_names=(request.facts.entity_full_name or "",))
 
 
-def _undecidable(request: SentRequest, why: str) -> Rejected:
-    return Rejected(request_id=request.id, verdict=MAY_BE_THERE, message=why.strip()[:1000])
+def _undecidable(request: SentRequest, why: str, alike: Sequence[Found]) -> Rejected:
+    candidates = tuple(row.as_candidate for row in alike[:CANDIDATES_MAX])
+    return Rejected(request_id=request.id, verdict=MAY_BE_THERE, message=why.strip()[:1000], candidates=candidates)

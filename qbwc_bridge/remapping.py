@@ -35,7 +35,8 @@ def mapped_today(
 
     The caller holds the company. What waits was never written: it was never fetched, or it was looked up and is absent.
     """
-    stale = [request for request in waiting if request.mapping_version != owner.mapping_version]
+    # What only looks up a person's word has no body, and is never sent.
+    stale = [one for one in waiting if one.body and one.mapping_version != owner.mapping_version]
     if stale:
         write_changes(session)  # the mapping of it reads what this call has changed
     for request in stale:

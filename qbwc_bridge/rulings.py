@@ -13,7 +13,7 @@ from qbxml.envelope import MessageSetResponse, Response
 from qbxml.invoices import InvoiceRet
 from qbxml.outcomes import Retry, Verdict, classify_hresult, classify_status
 from qbxml.written import Written
-from workflows.contracts import Difference
+from workflows.contracts import Candidate, Difference
 
 UNREADABLE = "0x80040400"
 """QuickBooks could not parse the document and ran nothing of it (qbxml.md 6.3)."""
@@ -35,6 +35,10 @@ class SentRequest:
     facts: Facts
     currency: str | None = None
     """Code of the currency that it is in; None: not known."""
+    earlier_guids: tuple[str, ...] = ()
+    """Of earlier exports of the same document: what bears one of them is ours, too."""
+    ruled_out: tuple[str, ...] = ()
+    """TxnIDs of which a person said that they are not this document."""
 
     @property
     def wire_id(self) -> str:
@@ -53,6 +57,8 @@ class Arrived:
     txn_number: str | None
     differences: tuple[Difference, ...] = ()
     """In what it is otherwise there than it was meant."""
+    confirmed_by: str | None = None
+    """The person who said which transaction it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,8 @@ class Rejected:
     request_id: str
     verdict: Verdict
     message: str
+    candidates: tuple[Candidate, ...] = ()
+    """What in QuickBooks may be it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,6 +72,10 @@ class Step(StrEnum):
     TRY_FENCE = "try_fence"
     """A harmless query as the next write will be sent; the ask that follows tells whether the fence outlives it."""
     LOOK_UP = "look_up"
+    VERIFY = "verify"
+    """Is it in QuickBooks as a person says?"""
+    LOOK = "look"
+    """Is it there already? Asked before the first Add of a document."""
     WRITE = "write"
     LIST = "list"
     PROBE = "probe"
@@ -83,11 +87,14 @@ def next_step(
     guard_passed: bool,
     unresolved: Step | None,
     waiting: int,
+    claimed: int = 0,
+    unlooked: int = 0,
     lists_due: bool = False,
     is_spent: bool = False,
 ) -> Step:
     """Decide what leaves next. Nothing new leaves while a set is unresolved, on any ticket; exports before lists.
 
+    `waiting` counts what may be written, `claimed` what a person says is there, `unlooked` what must be looked for.
     `unresolved` is what is to be asked about an unresolved set (unresolved.py); None: there is none. A session that
     `is_spent` hands nothing out, whatever is left to do.
     """
@@ -95,8 +102,12 @@ def next_step(
         return Step.REFUSE
     if unresolved is not None:
         return unresolved
+    if claimed:
+        return Step.VERIFY
     if waiting:
         return Step.WRITE
+    if unlooked:
+        return Step.LOOK
     return Step.LIST if lists_due else Step.PROBE
 
 

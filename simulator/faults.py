@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import DISCONNECTED, ODD_TEXTS, QuickBooksCrash, QuickBooksError, RequestProblem, Status
+from .errors import (
+    DISCONNECTED,
+    ODD_TEXTS,
+    PARSE_ERROR,
+    PARSE_ERROR_TEXT,
+    QuickBooksCrash,
+    QuickBooksError,
+    RequestProblem,
+    Status,
+)
 from .odd_lists import OddLists
 
 CrashPoint = Literal["before_commit", "after_commits", "before_record", "after_record"]
@@ -71,6 +80,7 @@ class Faults:
     _openings: deque[_Refusal] = field(default_factory=deque)
     _rejections: dict[str, deque[_Rejection]] = field(default_factory=dict)
     _documents: dict[str, deque[_Refusal]] = field(default_factory=dict)
+    _choking: dict[str, _Refusal] = field(default_factory=dict)
     _lost_records: int = 0
     lists: OddLists = field(default_factory=OddLists)
     """Answers to list queries that are not what they should be."""
@@ -211,8 +221,19 @@ class Faults:
         """The next documents that hold a request of this name fail as a whole."""
         self._documents.setdefault(name, deque()).append(_Refusal(times, hresult, message))
 
-    def on_document(self, names: Iterable[str]) -> None:
+    def choke_on(self, text: str, hresult: str = PARSE_ERROR, message: str = PARSE_ERROR_TEXT) -> None:
+        """Every document with a request that holds this text fails as a whole, until `swallow` is called."""
+        self._choking[text] = _Refusal(1, hresult, message)
+
+    def swallow(self) -> None:
+        """Nothing makes documents fail for a text in them any more."""
+        self._choking.clear()
+
+    def on_document(self, names: Iterable[str], text: str = "") -> None:
         """Raise what a document with these requests runs into."""
+        for part, refusal in self._choking.items():
+            if part in text:
+                raise QuickBooksError(refusal.hresult, refusal.message)
         for name in names:
             waiting = self._documents.get(name)
             if waiting:

@@ -86,7 +86,7 @@ class Session:
             company.clock = shared
 
     def _process(self, document: MessageSet) -> str:
-        self._company.faults.on_document(request.name for request in document.requests)
+        self._company.faults.on_document((request.name for request in document.requests), document.text)
         writes = any(request.writes for request in document.requests)
         plan = CrashPlan(hang=self._company.faults.take_hang()) if writes else CrashPlan()
         plan.reach("before_judged")

@@ -40,6 +40,17 @@ def by_workflow_id(session: Session, workflow_id: str) -> Export | None:
     return find_export(session, *names) if kind == "export" and len(names) == 3 else None
 
 
+def owners_of(
+    session: Session, company_id: str, txn_ids: Sequence[str], *, besides: int | None = None
+) -> dict[str, str]:
+    """Say which transactions in QuickBooks are those of other exports of a company, each with its document's name."""
+    txn_id = Export.quickbooks["txn_id"].as_string()
+    query = select(txn_id, Export.kind, Export.number).where(Export.company_id == company_id, txn_id.in_(txn_ids))
+    if besides is not None:
+        query = query.where(Export.id != besides)
+    return {found: f"{kind.replace('_', ' ')} {number}" for found, kind, number in session.execute(query)}
+
+
 def traceparents(session: Session, export_ids: Sequence[int]) -> dict[int, str]:
     """Give the traces that exports belong to, by id; those without one are left out."""
     query = select(Export.id, Export.traceparent).where(Export.id.in_(export_ids), Export.traceparent.is_not(None))

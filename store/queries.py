@@ -163,7 +163,7 @@ def owners() -> Rows[Company]:
     """The columns of the company that a session is for: what a bridge looks at."""
     of_file = ("bound_company_name", "bound_company_file", "product", "qbxml_version", "preferences")
     of_connection = ("owner_id", "file_id", "run_every_minutes", "problem", "last_success_at", "last_restore_time")
-    of_work = ("paused", "quiet_hours", "rebind_requested_at", "doubt_since", "mapping_version")
+    of_work = ("paused", "quiet_hours", "rebind_requested_at", "doubt_since", "mapping_version", "look_before_adding")
     return Rows(Company, only=(*of_file, *of_connection, *of_work))
 
 

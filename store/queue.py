@@ -39,6 +39,13 @@ def request(session: Session, request_id: str, *, fresh: bool = False) -> Reques
     return session.scalar(query.execution_options(populate_existing=fresh))
 
 
+def requests_named(session: Session, ids: Sequence[str]) -> Sequence[Request]:
+    """Give the requests with these ids, in the order they were queued. One statement; without ids none."""
+    if not ids:
+        return []
+    return session.scalars(select(Request).where(Request.id.in_(ids)).order_by(Request.seq)).all()
+
+
 def newest_request(session: Session, export_id: int) -> Request | None:
     """Find the last request that was queued for an export."""
     query = select(Request).where(Request.export_id == export_id).order_by(Request.seq.desc()).limit(1)

@@ -100,6 +100,8 @@ class Company(Base):
     company_file: Mapped[str] = mapped_column(Text, default="")
     """The path that authenticate hands out; "" means the file that is open."""
     ref_number_rule: Mapped[str] = mapped_column(String(40), default="keep_end")
+    look_before_adding: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether each document is looked for in QuickBooks before it is added: somebody may have typed it in."""
     auto_retry: Mapped[bool] = mapped_column(default=True, server_default=true())
     """Whether exports that wait for an entry of the mapping start again by themselves when it is saved."""
     mapping: Mapped[Json] = mapped_column(default=dict)
@@ -182,6 +184,10 @@ class Export(Base):
     """QuickBooks holds something otherwise than it was meant: `quickbooks` says what."""
     error: Mapped[Json | None]
     owner: Mapped[str | None] = mapped_column(String(20))
+    claim: Mapped[Json | None]
+    """{txn_id, by, at, is_seen}: a person's word that it is in QuickBooks, until a request is there to look it up."""
+    ruled_out: Mapped[list[Any] | None] = mapped_column(JSON)
+    """TxnIDs that resemble the document and of which a person said that they are not it."""
     traceparent: Mapped[str | None] = mapped_column(String(55))
     """The trace of its newest run (W3C Trace Context); None while nobody traces."""
     created_at: Mapped[datetime]
@@ -245,6 +251,12 @@ class Request(Base):
     """What became of it, as `workflows.contracts.Outcome`: a later run finds it here when its signal came too late."""
     batch_max: Mapped[int]
     """Halved each time QuickBooks refuses the whole set that this request was in."""
+    look: Mapped[Json | None]
+    """What a look for it before it is written must know, as `qbwc_bridge.looking.Look`."""
+    look_max: Mapped[int] = mapped_column(default=1000, server_default=text("1000"))
+    """Halved each time QuickBooks cannot answer the look that this request was in; below 1 it failed alone."""
+    looked_by: Mapped[str | None] = mapped_column(String(64))
+    """The session that looked for it and found nothing: only that one may write it."""
     available_at: Mapped[datetime]
     created_at: Mapped[datetime]
     message_set_id: Mapped[str | None] = mapped_column(String(24), index=True)
@@ -287,7 +299,7 @@ class MessageSet(Base):
     company_id: Mapped[str] = mapped_column(ForeignKey("companies.id"))
     ticket_hash: Mapped[str] = mapped_column(ForeignKey("web_connector_sessions.ticket_hash"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
-    """write | activity | ask | fence | lookup | probe | list"""
+    """write | activity | ask | fence | lookup | look | verify | probe | list"""
     state: Mapped[str] = mapped_column(String(12))
     """sent | answered | abandoned; a write set that is `sent` is unresolved"""
     about_set_id: Mapped[str | None] = mapped_column(String(24))

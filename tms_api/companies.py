@@ -86,6 +86,7 @@ def connect_company(body: NewCompany, services: Services, request: Request, resp
         owner_id=_new_guid(),
         file_id=_new_guid(),
         ref_number_rule=RefNumberRule.KEEP_END,
+        look_before_adding=body.look_before_adding,
         auto_retry=True,
         mapping=CompanyMapping().model_dump(mode="json"),
         created_at=services.clock(),

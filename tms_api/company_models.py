@@ -16,6 +16,11 @@ from tms_api.connection import ConnectionState, diagnose
 from tms_api.list_models import ListsView, lists_view
 from tms_api.releases import note_on, selectable
 
+LOOK_BEFORE_ADDING = (
+    "Whether each document is looked for in QuickBooks by its number before it is added, in case somebody typed it in; "
+    "what is found is a person's decision."
+)
+
 
 def _not_dots(company_id: str) -> str:
     # "." and ".." vanish from addresses before they reach any server.
@@ -73,6 +78,7 @@ class NewCompany(_Model):
     release_confirmed: bool = Field(default=False, strict=True, description=CONFIRMED)
     country: Literal["US", "CA", "UK"] = Field(default="US", description="Edition of QuickBooks.")
     run_every_minutes: Minutes = Field(default=15, description="How often the Web Connector calls.", examples=[15])
+    look_before_adding: bool = Field(default=True, strict=True, description=LOOK_BEFORE_ADDING)
 
 
 class CompanyChanges(_Model):
@@ -93,6 +99,7 @@ class CompanyChanges(_Model):
         examples=["C:\\QuickBooks\\Acme.qbw"],
     )
     ref_number_rule: RefNumberRule | None = Field(default=None, description="How a number too long is fitted.")
+    look_before_adding: bool | None = Field(default=None, strict=True, description=LOOK_BEFORE_ADDING)
     auto_retry: bool | None = Field(
         default=None, strict=True, description="Whether saving a mapping exports again what waited for it."
     )
@@ -140,6 +147,7 @@ class CompanyView(BaseModel):
     run_every_minutes: int = Field(description="How often the Web Connector calls.")
     company_file: str = Field(description='Path that the Web Connector opens; "" means the file that is open.')
     ref_number_rule: str = Field(description="How a number too long is fitted.")
+    look_before_adding: bool = Field(description=LOOK_BEFORE_ADDING)
     auto_retry: bool = Field(description="Whether saving a mapping exports again what waited for it.")
     username: str = Field(description="Name with which the Web Connector signs in.")
     qwc_url: str = Field(description="Where the .qwc file is.")
@@ -251,6 +259,7 @@ def company_view(
         run_every_minutes=company.run_every_minutes,
         company_file=company.company_file,
         ref_number_rule=company.ref_number_rule,
+        look_before_adding=company.look_before_adding,
         auto_retry=company.auto_retry,
         username=company.username,
         qwc_url=qwc_url,

@@ -14,6 +14,7 @@ from store.tables import Company, Export, TimelineEntry
 from tms_api.connection import ConnectionState, connection_state
 from tms_api.posted import PostedDocument
 from workflows.contracts import (
+    Candidate,
     ExportState,
     Transaction,
     difference_next_step,
@@ -61,10 +62,13 @@ class RetryRequest(_Body):
     confirm_not_in_quickbooks: bool = Field(default=False, strict=True, description=CONFIRMATION)
 
 
+TxnId = Annotated[str, StringConstraints(max_length=36, pattern=r"^[0-9A-Fa-f]+-[0-9]+$")]
+
+
 class ConfirmRequest(_Body):
     """What somebody found in QuickBooks."""
 
-    txn_id: Annotated[str, StringConstraints(max_length=36, pattern=r"^[0-9A-Fa-f]+-[0-9]+$")] | None = Field(
+    txn_id: TxnId | None = Field(
         default=None, description="TxnID of the transaction, if known.", examples=["5A2B-1767225600"]
     )
 
@@ -97,7 +101,10 @@ class QuickBooksTransaction(BaseModel):
         examples=["5A2B-1767225600"],
     )
     confirmed_by_person: bool = Field(
-        default=False, description="Somebody said that it is in QuickBooks; QuickBooks itself did not tell."
+        default=False, description="Somebody said that it is in QuickBooks, instead of an export of ours."
+    )
+    confirmed_by: str | None = Field(
+        default=None, description="Who said so; then it was looked up in QuickBooks and compared."
     )
     ref_number: str | None = Field(default=None, description="Number as QuickBooks shows it.")
     edit_sequence: str | None = Field(default=None, description="EditSequence.")
@@ -113,6 +120,11 @@ class ErrorView(BaseModel):
     owner: str = Field(description="Who can mend it: tms_user, bookkeeper, it, us.")
     next_step: str = Field(description="What the owner does now.")
     issues: list[Issue] = Field(default=[], description="Every single finding, when there are several.")
+    candidates: list[Candidate] = Field(
+        default=[],
+        description="Transactions in QuickBooks that may be this document: `POST .../resolve` says which it is, or "
+        "that none is.",
+    )
 
 
 class DifferenceView(BaseModel):

@@ -21,7 +21,7 @@ from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue
 from mapping.result import Mapped, external_guid_for
 from qbxml.envelope import build_request_element
-from store import exports, outbox, queue, states, waits, webhooks
+from store import exports, outbox, waits, webhooks
 from store.tables import Company, Export
 from store.within import after_commit
 from tms_api.companies import require_company
@@ -33,8 +33,6 @@ from workflows.contracts import (
     OUTCOME_UNKNOWN,
     STARTING_AGAIN,
     ExportState,
-    Outcome,
-    Transaction,
     begins_again,
     export_start,
     export_workflow_id,
@@ -155,10 +153,9 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
         row = require_export(session, company_id, kind, document_id, lock=True)
         if not has_not_begun(row):
             return False
-        if row.quickbooks is not None:
-            return False  # a person said that it is there: it only has to be noted
         if not outbox.withdraw_start(session, export_workflow_id(company_id, kind, document_id), now=now):
             return False
+        row.claim = None
         row.state = ExportState.CANCELLED
         row.detail = "Taken back before it was started"
         row.owner = None
@@ -166,27 +163,6 @@ def end_unstarted(services: ApiServices, company_id: str, kind: str, document_id
         waits.end(session, row.id)
         webhooks.tell_export(session, row, at=now, key=f"unstarted/{now.isoformat()}")
         return True
-
-
-def confirm_present(
-    services: ApiServices, company_id: str, kind: str, document_id: str, *, txn_id: str | None
-) -> Accepted:
-    """Take a person's word that the transaction is in QuickBooks; the export starts again and ends as Successful."""
-    transaction = Transaction(txn_id=txn_id, confirmed_by_person=True)
-    with services.database.transaction("confirm") as session:
-        require_company(session, company_id)
-        row = require_export(session, company_id, kind, document_id, lock=True)
-        if row.state not in (ExportState.FAILED, ExportState.CANCELLED):
-            raise ProblemError(
-                409, "not_confirmable", f"The export is {row.state}; only a Failed or Cancelled one can be confirmed."
-            )
-        transaction.ref_number = row.ref_number
-        row.quickbooks = transaction.model_dump(mode="json")
-        request = queue.newest_request(session, row.id)
-        if request is not None and request.state == states.DONE:
-            request.outcome = Outcome(request_id=request.id, key="end", transaction=transaction).model_dump(mode="json")
-        _start_again(services, row)
-        return _accepted(services, session, row, is_new=True)
 
 
 def _accept(
@@ -270,7 +246,16 @@ def _put_start(services: ApiServices, session: Session, row: Export, *, confirme
     after_commit(session, tell)
 
 
+def restart(services: ApiServices, session: Session, row: Export, *, confirmed_absent: bool) -> Accepted:
+    """Start a Failed or Cancelled export again inside the caller's transaction, which holds the row."""
+    claim = row.claim
+    _start_again(services, row)
+    row.claim = claim
+    return _accepted(services, session, row, is_new=True, confirmed_absent=confirmed_absent)
+
+
 def _start_again(services: ApiServices, row: Export) -> None:
+    row.claim = None  # what is exported again is not waited for
     row.state = ExportState.MAPPED
     row.detail = STARTING_AGAIN
     row.error = None

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
 from mapping.issues import Owner
 from store import exports
 from store.exports import ExportFilter
 from store.tables import Export
-from tms_api import exporting
+from tms_api import claims, exporting
 from tms_api.companies import CompanyPath, require_company
 from tms_api.export_models import (
     CancelRequest,
@@ -30,7 +30,7 @@ from tms_api.export_models import (
 from tms_api.exporting import require_export
 from tms_api.posted import Since
 from tms_api.problems import ProblemError, documented
-from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute
+from tms_api.security import SHOWN_IN_OPENAPI, KeyedRoute, caller_of
 from tms_api.services import ApiServices, Services
 from workflows.contracts import ExportState
 
@@ -172,11 +172,16 @@ def confirm_export(
     kind: KindPath,
     document_id: DocumentPath,
     services: Services,
+    request: Request,
     body: Annotated[ConfirmRequest | None, Body()] = None,
 ) -> ExportPanel:
-    """Say that the transaction of a Failed export is in QuickBooks: it becomes Successful and is not sent again."""
+    """Say that the transaction of a Failed export is in QuickBooks: it is not sent again.
+
+    The next session looks it up there, by its TxnID or by number and party, and compares it. Until then the export is
+    Pending; then it is Successful, or Failed with what was found.
+    """
     txn_id = body.txn_id if body else None
-    exporting.confirm_present(services, company, kind, document_id, txn_id=txn_id)
+    claims.confirm_present(services, company, kind, document_id, txn_id=txn_id, caller=caller_of(request))
     return panel_of(services, company, kind, document_id)
 
 

@@ -15,7 +15,8 @@ from anyio import to_thread
 from store import exports
 from store.exports import ExportFilter
 from store.tables import Export
-from tms_api import exporting
+from tms_api import claims, exporting
+from tms_api.access import Caller
 from tms_api.bulk_models import BULK_MAX, BulkAnswer, BulkResult, ExportRef
 from tms_api.companies import require_company
 from tms_api.documents import export_handed
@@ -94,13 +95,13 @@ async def cancel_each(
     return await _each(services, company, [_named(ref) for ref in refs], cancel, cursor)
 
 
-async def confirm_each(services: ApiServices, company: str, refs: Sequence[ExportRef]) -> BulkAnswer:
+async def confirm_each(services: ApiServices, company: str, refs: Sequence[ExportRef], *, caller: Caller) -> BulkAnswer:
     """Take a person's word that the transactions of Failed or Cancelled exports are in QuickBooks."""
 
     async def confirm(index: int) -> int:
         ref = refs[index]
         await to_thread.run_sync(
-            lambda: exporting.confirm_present(services, company, ref.kind, ref.document_id, txn_id=None)
+            lambda: claims.confirm_present(services, company, ref.kind, ref.document_id, txn_id=None, caller=caller)
         )
         return 202
 

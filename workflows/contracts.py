@@ -48,6 +48,8 @@ OUTCOME_UNKNOWN = "outcome_unknown"
 MALFORMED_START = "malformed_start"
 """Failure code of a run that was started with an input that is none, or under an id that is not its document's."""
 MESSAGE_MAX = 1000
+FOUND_IN_QUICKBOOKS = "found_in_quickbooks"
+"""Failure code of an export that was not sent, for QuickBooks holds what resembles it: a person says which it is."""
 FAILURE_TYPE = "ExportFailed"
 """`ApplicationError.type` of every failed export; anything else that fails is a bug."""
 
@@ -100,6 +102,16 @@ def not_taken(detail: str, reason: str) -> str:
     )
 
 
+class Candidate(BaseModel):
+    """A transaction in QuickBooks that may be the one of a document."""
+
+    txn_id: str
+    number: str = ""
+    date: str | None = None
+    total: str | None = None
+    party: str = ""
+
+
 class Failure(BaseModel):
     """Why an export failed, whose turn it is, and what to do."""
 
@@ -109,6 +121,8 @@ class Failure(BaseModel):
     owner: str = Field(max_length=OWNER_MAX)
     next_step: str
     issues: list[Issue] = []
+    candidates: list[Candidate] = []
+    """What in QuickBooks may be the transaction of this document; a person says which it is, or that none is."""
 
 
 def malformed_start(problem: str) -> Failure:
@@ -154,7 +168,9 @@ class Transaction(BaseModel):
     ref_number: str | None = None
     txn_number: str | None = None
     confirmed_by_person: bool = False
-    """Somebody looked into QuickBooks and said that it is there; QuickBooks itself did not tell us."""
+    """Somebody said that it is there. What was confirmed before it was looked up bears no `confirmed_by`."""
+    confirmed_by: str | None = None
+    """Who said it; then it was looked up in QuickBooks and compared."""
     differences: list[Difference] = []
     """What QuickBooks answered otherwise than it was meant, compared when it was written or found (design.md 9.6)."""
 

@@ -169,6 +169,8 @@ async def collect(world: World, paths: dict[str, Any]) -> dict[str, dict[str, An
     await call.send("POST", f"{ONE}/exports/retry", {"filter": {"code": "3140"}})
     _fail(world)
     await call.send("POST", f"{ONE}/exports/{DOCUMENT}/confirm", {"txn_id": "5A2B-1767225600"})
+    _fail(world)
+    await call.send("POST", f"{ONE}/exports/{DOCUMENT}/resolve", {"choice": "adopt", "txn_id": "5A2B-1767225600"})
     await call.send("DELETE", f"{ONE}/documents/{DOCUMENT}")
     await call.send("DELETE", one_hook)
     return call.found

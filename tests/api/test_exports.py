@@ -213,7 +213,7 @@ async def test_a_start_that_is_on_its_way_cannot_be_taken_back(world: World) -> 
 
 
 async def test_a_person_can_say_that_it_is_there(world: World) -> None:
-    """A Failed export is confirmed with or without its TxnID, starts again and has the transaction from then on."""
+    """A Failed export is confirmed with or without its TxnID; it is Pending until QuickBooks was asked."""
     await world.connect()
     await world.export(an_invoice())
     world.exporter.deliver()
@@ -224,14 +224,42 @@ async def test_a_person_can_say_that_it_is_there(world: World) -> None:
     assert bad.status_code == 422
     answer = await world.http.post(f"{PANEL}/confirm", json={"txn_id": "5A2B-1767225600"})
     assert answer.status_code == 202
-    assert answer.json()["quickbooks"] == {
-        "txn_id": "5A2B-1767225600",
-        "ref_number": "26-004821",
-        "edit_sequence": None,
-        "txn_number": None,
-        "confirmed_by_person": True,
-    }
+    assert (answer.json()["status"], answer.json()["quickbooks"]) == ("Pending", None)
+    assert 'Key "tests" said that it is in QuickBooks under the TxnID 5A2B-1767225600' in str(answer.json()["timeline"])
     assert world.exporter.starts[-1][3] == "run-1"
+    with world.database.transaction() as session:
+        claim = session.scalars(select(Export)).one().claim
+    assert claim == {"txn_id": "5A2B-1767225600", "by": 'key "tests"', "at": NOW.isoformat(), "is_seen": False}
+
+
+async def test_what_was_found_is_adopted_or_exported_all_the_same(world: World) -> None:
+    """A person decides about what resembles the document; who did is kept, and so is what they saw."""
+    await world.connect()
+    await world.export(an_invoice())
+    world.exporter.deliver()
+    early = await world.http.post(f"{PANEL}/resolve", json={"choice": "export_anyway"})
+    assert (early.status_code, early.json()["code"]) == (409, "nothing_to_resolve")
+    found = {"txn_id": "1A-1", "number": "26-004821", "date": "2026-11-23", "total": "1850.00", "party": "Cafe Rio"}
+    failed = {**_failure("found_in_quickbooks"), "candidates": [found]}
+    _set(world, ExportState.FAILED, error=failed, run_id="run-1", ref_number="26-004821")
+    assert (await world.http.get(PANEL)).json()["error"]["candidates"] == [found]
+    nameless = await world.http.post(f"{PANEL}/resolve", json={"choice": "adopt"})
+    assert (nameless.status_code, nameless.json()["code"]) == (422, "txn_id_missing")
+    adopted = await world.http.post(f"{PANEL}/resolve", json={"choice": "adopt", "txn_id": "1A-1"})
+    assert (adopted.status_code, adopted.json()["status"]) == (202, "Pending")
+    with world.database.transaction() as session:
+        row = session.scalars(select(Export)).one()
+        assert row.claim is not None
+        assert (row.claim["txn_id"], row.claim["is_seen"]) == ("1A-1", True)
+    _set(world, ExportState.FAILED, error=failed, run_id="run-2")
+    anyway = await world.http.post(f"{PANEL}/resolve", json={"choice": "export_anyway"})
+    assert (anyway.status_code, anyway.json()["status"]) == (202, "Pending")
+    with world.database.transaction() as session:
+        row = session.scalars(select(Export)).one()
+        assert (row.claim, row.ruled_out) == (None, ["1A-1"])
+    _set(world, ExportState.FAILED, error=_failure("3140"), run_id="run-3")
+    nothing = await world.http.post(f"{PANEL}/resolve", json={"choice": "export_anyway"})
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_to_resolve")
 
 
 async def test_cancel_only_before_sent(world: World) -> None:
@@ -281,7 +309,7 @@ async def test_panel_after_a_failure(world: World) -> None:
     await world.export(an_invoice())
     _set(world, ExportState.FAILED, error=_failure("3140"), owner="bookkeeper", detail="It failed.", run_id="r1")
     panel = (await world.http.get(PANEL)).json()
-    assert panel["error"] == _failure("3140") | {"issues": []}
+    assert panel["error"] == _failure("3140") | {"issues": [], "candidates": []}
     assert panel["status"] == "Failed"
     assert [(entry["state"], entry["text"]) for entry in panel["timeline"]] == [("Failed", "now Failed")]
     assert panel["workflow"]["run_id"] == "r1"
@@ -386,8 +414,8 @@ async def test_a_document_that_temporal_would_not_take_is_refused_at_once(world:
     assert world.exporter.starts == []
 
 
-async def test_what_a_person_found_cannot_be_cancelled_any_more(world: World) -> None:
-    """Otherwise a later retry would end as Successful by that word, although nothing was sent."""
+async def test_a_word_that_was_taken_back_is_forgotten(world: World) -> None:
+    """A later retry is an export, and no look-up of what somebody said once."""
     await world.connect()
     await world.export(an_invoice())
     world.exporter.forget()
@@ -395,5 +423,6 @@ async def test_what_a_person_found_cannot_be_cancelled_any_more(world: World) ->
     assert (await world.http.post(f"{PANEL}/confirm")).status_code == 202
     world.exporter.runs_nothing = True
     answer = await world.http.post(f"{PANEL}/cancel")
-    assert (answer.status_code, answer.json()["code"]) == (409, "not_running")
-    assert len(world.exporter.starts) == 1
+    assert (answer.status_code, answer.json()["state"]) == (202, "Cancelled")
+    with world.database.transaction() as session:
+        assert session.scalars(select(Export)).one().claim is None

@@ -18,7 +18,7 @@ from activities.exports import ExportActivities
 from simulator.company import CompanyFile
 from simulator.sample_company import freight_company
 from store import list_syncs, outbox
-from store.tables import OutboxSignal
+from store.tables import Export, OutboxSignal, Request
 from tests.support import stores
 from tests.support.company_files import store_lists
 from workflows.contracts import (
@@ -129,6 +129,21 @@ class Played:
         answer = self.api.post(f"/v1/companies/acme/documents/{document['kind']}/{document['id']}/export")
         assert answer.is_success, answer.text
         self.go_on()
+
+    def run_web_connector(self, sessions: int = 3) -> None:
+        """Let the Web Connector call, and Temporal hear of it."""
+        self.world.clock.forward(minutes=1)
+        for _ in range(sessions):
+            self.world.web_connector(self.quickbooks).run_once()
+            self.go_on()
+
+    def type_by_hand(self, document_id: str) -> str:
+        """Somebody types the invoice that was queued last for a document; gives its TxnID."""
+        with self.world.database.transaction() as session:
+            query = select(Request.body).join(Export, Export.id == Request.export_id)
+            query = query.where(Export.document_id == document_id, Request.body != "").order_by(Request.seq.desc())
+            body = session.scalars(query.limit(1)).one()
+        return self.quickbooks.type_like(body).txn_id
 
     def fail(self, document_id: str, failure: Failure, *, kind: str = "invoice", was_sent: bool = False) -> None:
         """Let an export fail in a way that takes long to bring about by itself."""

@@ -137,10 +137,14 @@ def test_cancel_retry_and_mark_as_done(played: Played) -> None:
     played.fail("inv_1", UNKNOWN)
     again = send_form(client, f"{LIST}/retry", {"chosen": ["invoice/inv_1"]}, page=LIST)
     assert "may already be in QuickBooks" in _text(client.get(again.headers["location"]))
+    there = played.type_by_hand("inv_1")
     send_form(client, f"{LIST}/done", {"chosen": ["invoice/inv_1"]}, page=LIST)
     played.go_on()
+    assert "Pending" in _row(client.get(LIST).text, "inv_1")
+    played.run_web_connector()
     answer = played.api.get("/v1/companies/acme/exports/invoice/inv_1").json()
-    assert answer["quickbooks"]["confirmed_by_person"] is True
+    assert answer["quickbooks"]["txn_id"] == there
+    assert answer["quickbooks"]["confirmed_by"] == "a bookkeeper in the console"
 
 
 def test_a_document_shows_where_each_line_goes_and_issues_beside_their_fields(played: Played) -> None:
@@ -210,10 +214,43 @@ def test_what_may_be_in_quickbooks_asks_for_a_look(played: Played) -> None:
     assert "It may already be in QuickBooks" in text
     wrong = send_form(client, f"{ONE}/confirm", {"txn_id": "what"}, page=ONE)
     assert "This is no QuickBooks ID number" in _text(client.get(wrong.headers["location"]))
-    send_form(client, f"{ONE}/confirm", {"txn_id": "5A2B-1767225600"}, page=ONE)
+    there = played.type_by_hand("inv_48213")
+    send_form(client, f"{ONE}/confirm", {"txn_id": "FFFF-1767225600"}, page=ONE)
     played.go_on()
-    row = played.api.get("/v1/companies/acme/exports/invoice/inv_48213").json()
-    assert row["quickbooks"]["txn_id"] == "5A2B-1767225600"
+    assert "the next update looks it up there" in _text(client.get(ONE))
+    played.run_web_connector()
+    assert "QuickBooks has no invoice with the TxnID FFFF-1767225600." in _text(client.get(ONE))
+    send_form(client, f"{ONE}/confirm", {"txn_id": there}, page=ONE)
+    played.go_on()
+    played.run_web_connector()
+    assert there in _text(client.get(ONE))
+    assert "Confirmed by a bookkeeper in the console" in _text(client.get(ONE))
+    assert len(played.quickbooks.ledger) == 1
+
+
+def test_what_somebody_typed_is_shown_with_both_choices(played: Played) -> None:
+    """It is this one, or export all the same: each from the document's page."""
+    changed = played.api.patch("/v1/companies/acme", json={"look_before_adding": True})
+    assert changed.json()["look_before_adding"] is True
+    played.hand_over(an_invoice("inv_48213"), an_invoice("inv_2"))
+    client = played.world.by_link()
+    for document in ("inv_48213", "inv_2"):
+        send_form(client, f"{LIST}/export", {"chosen": [f"invoice/{document}"]}, page=LIST)
+    played.go_on()
+    first, second = played.type_by_hand("inv_48213"), played.type_by_hand("inv_2")
+    played.run_web_connector()
+    page = client.get(ONE)
+    assert "It was not sent: QuickBooks already has what looks like it" in _text(page)
+    assert f"QuickBooks ID number {first}" in _text(page)
+    send_form(client, f"{ONE}/confirm", {"txn_id": first}, page=ONE)
+    other = ONE.replace("inv_48213", "inv_2")
+    send_form(client, f"{other}/export-anyway", {}, page=other)
+    played.go_on()
+    played.run_web_connector()
+    assert "Successful" in _text(client.get(ONE))
+    shown = played.api.get("/v1/companies/acme/exports/invoice/inv_2").json()
+    assert shown["status"] == "Successful"
+    assert {txn.txn_id for txn in played.quickbooks.ledger} == {first, second, shown["quickbooks"]["txn_id"]}
 
 
 def test_a_failure_says_whose_turn_it_is(played: Played) -> None:

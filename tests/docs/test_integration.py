@@ -203,7 +203,7 @@ def test_names_of_the_direct_start_are_those_of_the_code() -> None:
     assert set(re.findall(r"\b(company_id|document|confirmed_absent)\b", PAGE)) == known
     assert contracts.FAILURE_TYPE in PAGE
     assert set(
-        re.findall(r'"(txn_id|edit_sequence|ref_number|txn_number|confirmed_by_person|differences)"', PAGE)
+        re.findall(r'"(txn_id|edit_sequence|ref_number|txn_number|confirmed_by_person|confirmed_by|differences)"', PAGE)
     ) == set(contracts.Transaction.model_fields)
     assert contracts.export_workflow_id("{company_id}", "{kind}", "{document_id}") in PAGE
 

@@ -82,7 +82,7 @@ def calls_in(names: tuple[str, ...], *folders: str) -> Iterator[tuple[ast.Call, 
                 for target in node.targets
                 if isinstance(target, ast.Name) and isinstance(node.value.value, str)
             }
-            constants["OUTCOME_UNKNOWN"] = "outcome_unknown"
+            constants |= {"OUTCOME_UNKNOWN": "outcome_unknown", "FOUND_IN_QUICKBOOKS": "found_in_quickbooks"}
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call):
                     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -113,6 +113,7 @@ def add_company(database: Database, company_id: str = "acme", *, lists_are_here:
         "file_id": FILE_ID,
         "paused": False,
         "company_file": "",
+        "look_before_adding": False,
         "ref_number_rule": "keep_end",
         "mapping": MAPPING,
         "created_at": datetime(2026, 11, 1, tzinfo=UTC),
