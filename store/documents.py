@@ -38,6 +38,19 @@ def find_document(session: Session, company_id: str, kind: str, document_id: str
     )
 
 
+def changed_since_export(session: Session, rows: Sequence[Export]) -> set[int]:
+    """Give the ids of those exports, of one company, whose document was handed over with another content since."""
+    if not rows:
+        return set()
+    query = select(HandedDocument.kind, HandedDocument.document_id, HandedDocument.content_hash).where(
+        HandedDocument.company_id == rows[0].company_id,
+        HandedDocument.document_id.in_([row.document_id for row in rows]),
+    )
+    handed = {(kind, document_id): content_hash for kind, document_id, content_hash in session.execute(query)}
+    found = ((row, (row.kind, row.document_id)) for row in rows)
+    return {row.id for row, key in found if key in handed and handed[key] != row.content_hash}
+
+
 def list_documents(
     session: Session, wanted: DocumentFilter, *, before_id: int | None, limit: int
 ) -> Sequence[tuple[HandedDocument, Export | None]]:

@@ -49,6 +49,7 @@ def document_summary(
     row: HandedDocument, export: Export | None, company: Company, *, now: datetime, soap_url: str
 ) -> DocumentSummary:
     """Show a document in a list."""
+    differs = export is not None and export.content_hash != row.content_hash
     return DocumentSummary(
         company_id=row.company_id,
         kind=row.kind,
@@ -57,8 +58,10 @@ def document_summary(
         party=row.party,
         total=_text(row.document.get("total")),
         date=_text(row.document.get("date")),
-        export=summary_view(export, company, now=now, soap_url=soap_url) if export is not None else None,
-        differs_from_export=export is not None and export.content_hash != row.content_hash,
+        export=summary_view(export, company, now=now, soap_url=soap_url, changed_in_tms=differs)
+        if export is not None
+        else None,
+        differs_from_export=differs,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from mapping.documents import parse_document
 from mapping.issues import Change, Issue
+from mapping.links import excerpt
+from mapping.rules import parse_mapping
+from store.api_tables import HandedDocument
 from store.quiet_hours import quiet_until
 from store.tables import Company, Export, TimelineEntry
 from tms_api.connection import ConnectionState, connection_state
 from tms_api.posted import PostedDocument
+from tms_api.sent import ChangedSince, SentDocument, SentHead, changed_since, sent_of
 from workflows.contracts import (
     Candidate,
     ExportState,
@@ -186,6 +191,14 @@ class ExportSummary(BaseModel):
     detail: str = Field(description="What it waits for, or how it ended, in plain words.")
     ref_number: str | None = Field(description="Number in QuickBooks, once it is chosen.")
     quickbooks: QuickBooksTransaction | None = Field(description="The transaction, once Successful.")
+    sent: SentHead | None = Field(
+        default=None,
+        description="What it was sent with, once it has left: QuickBooks holds this, or may hold it, whatever the TMS "
+        "and the mapping say today. Null: nothing left, a person found it there, or it left before this was kept.",
+    )
+    changed_in_tms: bool = Field(
+        default=False, description="Whether the TMS has handed over another content of the document since."
+    )
     differences: list[DifferenceView] = Field(
         default=[],
         description="What QuickBooks holds otherwise than it was sent, compared when it was written or found. A "
@@ -201,10 +214,23 @@ class ExportSummary(BaseModel):
     created_at: datetime = Field(description="First export of this document.")
     updated_at: datetime = Field(description="Last change.")
 
+    @property
+    def held_total(self) -> str | None:
+        """Give the total as QuickBooks answered it, or as it was sent; None when nothing left."""
+        told = next((one.books for one in self.differences if one.path == "total"), None)
+        return told or (self.sent.total if self.sent is not None else None)
+
 
 class ExportPanel(ExportSummary):
     """The Data Panel: everything about one export."""
 
+    sent: SentDocument | None = Field(
+        default=None, description="What it was sent with, once it has left, with its lines."
+    )
+    changed_since: list[ChangedSince] = Field(
+        default=[],
+        description="What the TMS or the mapping says otherwise since it left. None of it changes what was sent.",
+    )
     changes: list[Change] = Field(description="What QuickBooks gets in another form than the TMS has it.")
     timeline: list[TimelineView] = Field(description="What happened, oldest first.")
     workflow: WorkflowView = Field(description="The workflow behind it.")
@@ -217,9 +243,16 @@ class ExportList(BaseModel):
     cursor: str | None = Field(description="Send it to get the next page; null on the last one.")
 
 
-def summary_view(row: Export, company: Company, *, now: datetime, soap_url: str) -> ExportSummary:
-    """Show an export in a list."""
-    return ExportSummary(**_shared(row, company, now=now, soap_url=soap_url))
+def summary_view(
+    row: Export, company: Company, *, now: datetime, soap_url: str, changed_in_tms: bool = False
+) -> ExportSummary:
+    """Show an export in a list; `changed_in_tms` says that the document was handed over with another content since."""
+    sent = sent_of(row)
+    return ExportSummary(
+        **_shared(row, company, now=now, soap_url=soap_url),
+        sent=SentHead.model_validate(sent.model_dump()) if sent is not None else None,
+        changed_in_tms=changed_in_tms,
+    )
 
 
 def panel_view(
@@ -227,14 +260,19 @@ def panel_view(
     company: Company,
     entries: Sequence[TimelineEntry],
     *,
+    handed: HandedDocument | None,
     now: datetime,
     soap_url: str,
     ui_url: Callable[[str, str | None], str],
 ) -> ExportPanel:
     """Show everything about an export."""
     workflow_id = export_workflow_id(row.company_id, row.kind, row.document_id)
+    sent = sent_of(row)
     return ExportPanel(
         **_shared(row, company, now=now, soap_url=soap_url),
+        sent=sent,
+        changed_in_tms=handed is not None and handed.content_hash != row.content_hash,
+        changed_since=_changed_since(sent, row, handed, company) if sent is not None else [],
         changes=[Change.model_validate(change) for change in row.changes],
         timeline=[TimelineView(at=entry.at, state=ExportState(entry.state), text=entry.text) for entry in entries],
         workflow=WorkflowView(id=workflow_id, run_id=row.run_id, ui_url=ui_url(workflow_id, row.run_id)),
@@ -265,6 +303,16 @@ def _shared(row: Export, company: Company, *, now: datetime, soap_url: str) -> d
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
+
+
+def _changed_since(
+    sent: SentDocument, row: Export, handed: HandedDocument | None, company: Company
+) -> list[ChangedSince]:
+    exported = parse_document(row.document)
+    mapping = parse_mapping(excerpt(company.mapping, exported)) if not isinstance(exported, list) else []
+    if isinstance(mapping, list):
+        return []
+    return changed_since(sent, row.document, handed.document if handed is not None else None, mapping)
 
 
 def _differences(quickbooks: dict[str, Any] | None) -> list[DifferenceView]:

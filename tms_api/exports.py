@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
 from mapping.issues import Owner
-from store import exports
+from store import documents, exports
 from store.exports import ExportFilter
 from store.tables import Export
 from tms_api import claims, exporting
@@ -143,8 +143,12 @@ def list_exports(
         else:
             before_id = int(last_id) if last_id else None
             rows = exports.list_exports(session, wanted, before_id=before_id, limit=limit + 1)
-    now = services.clock()
-    items = [summary_view(row, company_row, now=now, soap_url=services.public_soap_url) for row in rows[:limit]]
+        changed = documents.changed_since_export(session, rows[:limit])
+    now, soap_url = services.clock(), services.public_soap_url
+    items = [
+        summary_view(row, company_row, now=now, soap_url=soap_url, changed_in_tms=row.id in changed)
+        for row in rows[:limit]
+    ]
     return ExportList(items=items, cursor=_cursor(rows[limit - 1], sort) if len(rows) > limit else None)
 
 
@@ -208,10 +212,12 @@ def panel_of(services: ApiServices, company: str, kind: str, document_id: str) -
         company_row = require_company(session, company)
         row = require_export(session, company, kind, document_id)
         entries = exports.timeline(session, row.id)
+        handed = documents.find_document(session, company, kind, document_id)
     return panel_view(
         row,
         company_row,
         entries,
+        handed=handed,
         now=services.clock(),
         soap_url=services.public_soap_url,
         ui_url=services.temporal_ui_url,

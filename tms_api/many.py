@@ -12,7 +12,7 @@ from typing import Any
 
 from anyio import to_thread
 
-from store import exports
+from store import documents, exports
 from store.exports import ExportFilter
 from store.tables import Export
 from tms_api import claims, exporting
@@ -171,7 +171,8 @@ def _answer(
 
         def summary(one: _Named) -> ExportSummary:
             row: Export = require_export(session, company, one.kind or "", one.document_id or "")
-            return summary_view(row, owner, now=now, soap_url=services.public_soap_url)
+            is_changed = bool(documents.changed_since_export(session, [row]))
+            return summary_view(row, owner, now=now, soap_url=services.public_soap_url, changed_in_tms=is_changed)
 
         for index, (one, result) in enumerate(zip(named, results, strict=True)):
             is_refused = isinstance(result, ProblemError)

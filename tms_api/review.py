@@ -23,6 +23,7 @@ from tms_api.export_models import ExportPanel, Preview
 from tms_api.exports import panel_of
 from tms_api.problems import ProblemError
 from tms_api.saving import accepted
+from tms_api.sent import SentDocument
 from tms_api.services import ApiServices
 from workflows.contracts import OUTCOME_UNKNOWN, ExportState
 
@@ -121,6 +122,16 @@ class Review:
     def is_unknown(self) -> bool:
         """Say whether it may already be in QuickBooks."""
         return self.export is not None and self.export.error is not None and self.export.error.code == OUTCOME_UNKNOWN
+
+    @property
+    def is_out(self) -> bool:
+        """Say whether QuickBooks has it, or has been handed it: no link changes it any more."""
+        return self.export is not None and self.export.state in (ExportState.SENT, ExportState.SUCCESSFUL)
+
+    @property
+    def sent(self) -> SentDocument | None:
+        """Give what was sent, for what is out."""
+        return self.export.sent if self.export is not None and self.is_out else None
 
     @property
     def can_export(self) -> bool:

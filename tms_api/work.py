@@ -42,6 +42,9 @@ class WorkItem:
     number: str
     party: str
     total: str | None
+    """As it was sent, once it has left; until then as the TMS says."""
+    total_now: str | None
+    """As the TMS says today."""
     currency: str | None
     created_at: datetime
     status: Status
@@ -165,24 +168,31 @@ def _items(services: ApiServices, session: Session, company: Company, rows: Sequ
     items = []
     for row in rows:
         document = row.document
-        export = None if row.export is None else summary_view(row.export, company, now=now, soap_url=soap_url)
+        differs = (
+            row.handed is not None and row.export is not None and row.handed.content_hash != row.export.content_hash
+        )
+        export = (
+            None
+            if row.export is None
+            else summary_view(row.export, company, now=now, soap_url=soap_url, changed_in_tms=differs)
+        )
+        sent = export.sent if export is not None else None
         party = document.get("customer" if row.kind == "invoice" else "carrier")
         found = blocks.get(row.position.key, [])
         items.append(
             WorkItem(
                 kind=row.kind,
                 document_id=row.document_id,
-                number=_text(document.get("number")) or row.document_id,
-                party=(_text(party.get("name")) or "") if isinstance(party, dict) else "",
-                total=_text(document.get("total")),
-                currency=_text(document.get("currency")),
+                number=(sent.number if sent is not None else _text(document.get("number"))) or row.document_id,
+                party=sent.party.name if sent is not None else _name(party),
+                total=sent.total if sent is not None else _text(document.get("total")),
+                total_now=_text(document.get("total")),
+                currency=sent.currency if sent is not None else _text(document.get("currency")),
                 created_at=row.created_at,
                 status=_status(export),
                 export=export,
                 is_handed=row.handed is not None,
-                differs=row.handed is not None
-                and row.export is not None
-                and row.handed.content_hash != row.export.content_hash,
+                differs=differs,
                 blocked_by=found[0] if found else None,
                 blocks=len(found),
             )
@@ -251,6 +261,10 @@ def _position(cursor: str | None) -> Position | None:
     if found.at.tzinfo is None:
         raise ProblemError(400, "cursor_invalid", "This page of the list cannot be found; begin at the top.")
     return found
+
+
+def _name(party: object) -> str:
+    return (_text(party.get("name")) or "") if isinstance(party, dict) else ""
 
 
 def _text(value: object) -> str | None:
