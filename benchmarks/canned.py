@@ -41,6 +41,8 @@ _SET = re.compile(r'newMessageSetID="([^"]+)"')
 _ADD = re.compile(r'<(Invoice|Bill)AddRq requestID="([^"]+)"')
 _ASKED = re.compile(r'<(Invoice|Bill)QueryRq requestID="(check\.[^"]+)">(.*?)</\1QueryRq>', re.DOTALL)
 _ACTIVITY = re.compile(r'<CompanyActivityQueryRq requestID="(check\.[^"]+)"')
+_LOOKED = re.compile(r'<(Invoice|Bill)QueryRq requestID="(look\.[^"]+)"')
+_NOT_FOUND = 'statusCode="1" statusSeverity="Info" statusMessage="A query request did not find a matching object"'
 _TXN_ID = re.compile(r"<TxnID>([^<]*)</TxnID>")
 _REF = re.compile(r"<RefNumber>([^<]*)</RefNumber>")
 
@@ -48,7 +50,7 @@ _REF = re.compile(r"<RefNumber>([^<]*)</RefNumber>")
 def answer(qbxml: str) -> str:
     """Answer a message set of invoices and bills: each is written, under a TxnID that follows from its requestID.
 
-    What is looked for by TxnID is there.
+    What is looked for by TxnID is there, and what is looked for before it is added is not.
     """
     found = _SET.search(qbxml)
     numbers = _REF.findall(qbxml)
@@ -67,6 +69,7 @@ def answer(qbxml: str) -> str:
             for txn_id in _TXN_ID.findall(asked)
         )
         parts.append(f'<{kind}QueryRs requestID="{request_id}" {_FINE}>{rows}</{kind}QueryRs>')
+    parts += [f'<{kind}QueryRs requestID="{one}" {_NOT_FOUND} />' for kind, one in _LOOKED.findall(qbxml)]
     for request_id in _ACTIVITY.findall(qbxml):
         ret = "<CompanyActivityRet/>"
         parts.append(f'<CompanyActivityQueryRs requestID="{request_id}" {_FINE}>{ret}</CompanyActivityQueryRs>')

@@ -23,8 +23,11 @@ CHUNK = 1000
 _MADE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def add_companies(database: Database, count: int, *, first: int = 0) -> None:
-    """Add companies `c000000`, ... that were connected before and whose lists are here; one password serves all."""
+def add_companies(database: Database, count: int, *, first: int = 0, looks: bool = False) -> None:
+    """Add companies `c000000`, ... that were connected before and whose lists are here; one password serves all.
+
+    `looks` says whether each document is looked for before it is added.
+    """
     shared: dict[str, Any] = {
         "name": "Acme Brokerage",
         "password_hash": secrets.hash_password(PASSWORD),
@@ -34,6 +37,7 @@ def add_companies(database: Database, count: int, *, first: int = 0) -> None:
         "owner_id": stores.OWNER_ID,
         "file_id": stores.FILE_ID,
         "paused": False,
+        "look_before_adding": looks,
         "company_file": "",
         "ref_number_rule": "keep_end",
         "mapping": stores.MAPPING,

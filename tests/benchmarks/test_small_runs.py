@@ -33,7 +33,7 @@ def quick_database(tmp_path: Path) -> Iterator[Database]:
 def test_counted_budgets_are_kept(here: Place) -> None:
     """Calls for 100 exports, statements of an idle poll, statements and commits of a session."""
     found = {figure.what: figure for figure in counts.measure(here)}
-    assert len(found) == 4
+    assert len(found) == 5
     assert all(figure.is_met for figure in found.values()), report.as_text(list(found.values()))
     assert found["SOAP calls for 100 waiting exports"].value == 14
 
