@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from qbwc_bridge import books_check
 from qbwc_bridge.answers import RESPONSE_MAX
-from qbwc_bridge.books_check import Books, Checked, Fate, Known, Question, Scan, Written
+from qbwc_bridge.books_check import Books, Checked, Fate, Known, Question, Scan, Unproven, Written
 from qbwc_bridge.guard import Code, OpenFile, is_same_place, moved_text, remember_spelling
 from qbwc_bridge.matching import Answer
 from qbwc_bridge.meeting import ask, is_unconfirmed, refuse
 from qbxml.envelope import MessageSetResponse, UnreadableResponse
 from store import books as rows
-from store import exports, states, webhooks
+from store import exports, queue, states, webhooks
 from store.changes import write_changes
 from store.companies import record_incident
 from store.tables import Company, Export, MessageSet, WebConnectorSession
@@ -59,7 +59,8 @@ class BooksChecks:
                 return None
             asked = self._read_on(session, owner, books, books.scan)
         wc.books_asked += 1
-        return books_check.check_question(asked, wc.qbxml_version, turn=wc.books_asked)
+        unproven = _unproven(session, owner) if wc.is_elsewhere else ()
+        return books_check.check_question(asked, wc.qbxml_version, turn=wc.books_asked, unproven=unproven)
 
     def record(
         self, session: Session, owner: Company, wc: WebConnectorSession, exchange: MessageSet, answer: Answer
@@ -102,7 +103,12 @@ class BooksChecks:
         now = self._clock()
         books = books_check.read_books(owner.books)
         checked = books_check.judge_books(
-            books, parsed, turn=wc.books_asked, restored=owner.last_restore_time, is_elsewhere=wc.is_elsewhere
+            books,
+            parsed,
+            turn=wc.books_asked,
+            restored=owner.last_restore_time,
+            is_elsewhere=wc.is_elsewhere,
+            unproven=_unproven(session, owner) if wc.is_elsewhere else (),
         )
         match checked.fate:
             case Fate.HOLD:
@@ -211,6 +217,19 @@ class BooksChecks:
             record_incident(
                 session, company_id=owner.id, at=now, code="exports_found", text=f"{what} in QuickBooks again."
             )
+
+
+def _unproven(session: Session, owner: Company) -> list[Unproven]:
+    """Give the documents of the set whose answer is not known."""
+    unresolved = queue.unresolved_write_set(session, owner.id)
+    return [
+        Unproven(
+            kind="carrier_bill" if request.operation.startswith("Bill") else "invoice",
+            ref_number=request.facts["ref_number"],
+            external_guid=request.facts["external_guid"],
+        )
+        for request in (queue.requests_of_set(session, unresolved.id) if unresolved is not None else ())
+    ]
 
 
 def _written(row: Export) -> Written:

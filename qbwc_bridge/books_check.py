@@ -20,6 +20,7 @@ from qbxml.company import CompanyActivityQuery, CompanyActivityRet
 from qbxml.envelope import MessageSetResponse, Response, UnreadableResponse, build_message_set, build_request_element
 from qbxml.invoices import InvoiceQuery
 from qbxml.queries import TxnQuery
+from qbxml.values import same_guid
 
 PREFIX = "check."
 _ACTIVITY = f"{PREFIX}activity"
@@ -39,6 +40,7 @@ _QUESTIONS: dict[Kind, tuple[str, type[TxnQuery]]] = {
     "carrier_bill": (f"{PREFIX}bills", BillQuery),
 }
 _FIELDS = ("TxnID", "EditSequence")
+_MARKS = ("TxnID", "ExternalGUID")
 _COMPLETE = (0, 1, 500)
 """All were found, none was, or some were not and those found are returned (qbxml.md 6.1)."""
 
@@ -159,6 +161,15 @@ class Checked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unproven:
+    """A document whose answer was lost: it may be in the books."""
+
+    kind: Kind
+    ref_number: str
+    external_guid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """A message set about the books, and the ids of its requests."""
 
@@ -166,8 +177,8 @@ class Question:
     ids: tuple[str, ...]
 
 
-def check_question(asked: Sequence[Written], version: str, *, turn: int) -> Question:
-    """Build the question for LastRestoreTime and these transactions (qbxml.md 1.4, 4.5).
+def check_question(asked: Sequence[Written], version: str, *, turn: int, unproven: Sequence[Unproven] = ()) -> Question:
+    """Build the question for LastRestoreTime, these transactions, and documents by number (qbxml.md 1.4, 4.5).
 
     `turn` counts the questions of a session, so that no two answers of one are the same text.
     """
@@ -178,7 +189,22 @@ def check_question(asked: Sequence[Written], version: str, *, turn: int) -> Ques
         if txn_ids:
             ids.append(f"{name}.{turn}")
             requests.append(build_request_element(query(txn_ids=txn_ids, include_ret_elements=_FIELDS), ids[-1]))
+        numbers = tuple(one.ref_number for one in unproven if one.kind == kind)
+        if numbers:
+            ids.append(f"{name}.sent.{turn}")
+            requests.append(build_request_element(query(ref_numbers=numbers, include_ret_elements=_MARKS), ids[-1]))
     return Question(text=build_message_set(requests, version=version), ids=tuple(ids))
+
+
+def _holds_one(answer: MessageSetResponse, unproven: Sequence[Unproven], *, turn: int) -> bool:
+    """Say whether one of these documents is there, by its own GUID."""
+    for kind, (name, _) in _QUESTIONS.items():
+        response = answer.by_request_id(f"{name}.sent.{turn}")
+        rets = response.element.iterchildren("*") if response is not None and not response.is_error else ()
+        guids = [ret.findtext("ExternalGUID") for ret in rets]
+        if any(same_guid(guid, one.external_guid) for guid in guids for one in unproven if one.kind == kind):
+            return True
+    return False
 
 
 def found_in(answer: MessageSetResponse, kinds: Collection[Kind], *, turn: int) -> dict[str, str | None] | None:
@@ -196,9 +222,18 @@ def found_in(answer: MessageSetResponse, kinds: Collection[Kind], *, turn: int) 
 
 
 def judge_books(
-    books: Books, answer: MessageSetResponse | None, *, turn: int, restored: str | None, is_elsewhere: bool
+    books: Books,
+    answer: MessageSetResponse | None,
+    *,
+    turn: int,
+    restored: str | None,
+    is_elsewhere: bool,
+    unproven: Sequence[Unproven] = (),
 ) -> Checked:
     """Compare what is there with what we left; `restored` is the LastRestoreTime known before.
+
+    At another place older transactions prove only that a copy is younger than they are. So when an answer was lost, one
+    of those documents must be there, too: what is absent from a copy would be sent into it, and be twice in the world.
 
     A newer EditSequence is somebody's edit; an older one, or none of a transaction, is an older state of the books.
     """
@@ -212,7 +247,8 @@ def judge_books(
     went_back = missing > 0 or any(_is_older(found[one.txn_id], one.edit_sequence) for one in newest)
     came_back = any(one.txn_id in found for one in books.gone)
     is_restored = now != restored
-    if is_elsewhere and (went_back or not newest):
+    is_unproven = bool(unproven) and answer is not None and not _holds_one(answer, unproven, turn=turn)
+    if is_elsewhere and (went_back or not newest or is_unproven):
         fate = Fate.HOLD
     elif is_elsewhere:
         fate = Fate.MOVED

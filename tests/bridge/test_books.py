@@ -203,6 +203,31 @@ def test_nothing_is_concluded_in_a_copy_about_a_set_whose_answer_was_lost(world:
     world.must_hold()
 
 
+@pytest.mark.parametrize("is_copy", [True, False])
+def test_a_young_copy_does_not_decide_about_a_document_whose_answer_was_lost(world: World, is_copy: bool) -> None:
+    """It holds all that we know of, and not that document: only a file that holds it, too, is known as the same one."""
+    export(world, "inv_1")
+    original, backup = world.quickbooks, world.quickbooks.snapshot()
+    request_id = world.queue(stores.an_invoice("inv_2"))
+    original.faults.crash_after_commit_before_record()
+    world.update()
+    assert len(original.ledger) == 2
+    path = archive_path(original)
+    world.connector.company = other = copy_of(original, path, backup=backup if is_copy else None)
+    world.clock.forward(hours=2)
+    world.update()
+    world.update()
+    assert (problem_code(world) == "company_file_moved") is is_copy
+    assert len(other.ledger) == (1 if is_copy else 2)
+    world.connector.company = original if is_copy else other
+    world.update()
+    world.update()
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.transaction is not None
+    assert len(world.connector.company.ledger) == 2
+
+
 def test_books_that_moved_with_all_that_we_sent_are_the_same_books(world: World) -> None:
     export(world, "inv_1")
     world.connector.company = moved = copy_of(world.quickbooks, "D:\\New PC\\Ridgeline Freight LLC.qbw")
