@@ -35,7 +35,7 @@ def describe_company(settings: Settings, company_id: str) -> list[str]:
             f"should come every {company.run_every_minutes} min",
             f"QuickBooks     {_quickbooks(company)}",
             f"Problem        {_problem(session, company, now)}",
-            f"Queue          {_queue(session, company.id, now)}",
+            f"Queue          {_queue(session, company, now)}",
             f"Exports        {_exports(session, company.id)}",
             f"Lists          {_lists(session, company.id, now)}",
             f"Signals        {_signals(session, company.id, now)}",
@@ -62,7 +62,8 @@ def _problem(session: Session, company: Company, now: datetime) -> str:
     return f"{owner}: {found.reason} {found.next_step}"
 
 
-def _queue(session: Session, company_id: str, now: datetime) -> str:
+def _queue(session: Session, company: Company, now: datetime) -> str:
+    company_id = company.id
     waiting = queue.count_waiting(session, company_id)
     at_once = queue.count_waiting(session, company_id, now=now)
     oldest = queue.oldest_waiting_at(session, company_id)
@@ -74,7 +75,13 @@ def _queue(session: Session, company_id: str, now: datetime) -> str:
     )
     if unresolved is not None and (asked := _asked(session, unresolved)):
         unknown += f" (asked {asked})"
-    return f"{waiting} waiting{later}{since}, {queue.count_in_flight(session, company_id)} in flight{unknown}"
+    doubt = (
+        f"; nothing is written: our database may have lost what it wrote since {ago(company.doubt_since, now)}, and "
+        "Temporal is asked"
+        if company.doubt_since is not None
+        else ""
+    )
+    return f"{waiting} waiting{later}{since}, {queue.count_in_flight(session, company_id)} in flight{unknown}{doubt}"
 
 
 def _asked(session: Session, unresolved: MessageSet) -> str:

@@ -422,7 +422,7 @@ class Dispatcher:
         self, session: Session, owner: Company, wc: WebConnectorSession, now: datetime, *, is_held: bool
     ) -> tuple[queue.Sets, Sequence[Request]]:
         # While one batch is written, the next one is looked for.
-        batches = 2 if owner.look_before_adding else 1
+        batches = 2 if looks.looks_first(owner) else 1
         limit = 0 if is_held else batches * self._limits.batch_size
         sets, waiting = queue.next_set(session, wc, now=now, limit=limit, others_since=now - TWIN_WINDOW)
         if wc.state != "open" or not wc.guard_passed or sets.unresolved is not None:

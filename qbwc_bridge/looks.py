@@ -46,6 +46,11 @@ class Questions:
     ids: list[str] = field(default_factory=list)
 
 
+def looks_first(owner: Company) -> bool:
+    """Say whether every document is looked for first: the company wants it, or our database forgot what it exported."""
+    return owner.look_before_adding or owner.look_everything_since is not None
+
+
 def line_up(owner: Company, wc: WebConnectorSession, waiting: Sequence[Request]) -> Line:
     """Say what happens next to each of the oldest requests."""
     line = Line()
@@ -53,7 +58,7 @@ def line_up(owner: Company, wc: WebConnectorSession, waiting: Sequence[Request])
         look = look_of(request)
         if look.claim is not None:
             line.claimed.append(request)
-        elif request.looked_by == wc.ticket_hash or not (owner.look_before_adding or look.since is not None):
+        elif request.looked_by == wc.ticket_hash or not (looks_first(owner) or look.since is not None):
             line.ready.append(request)
         else:
             line.unlooked.append(request)

@@ -35,7 +35,7 @@ from store.identity import Identity
 from store.metadata import METADATA
 from store.tables import Company
 from tests.support import stores
-from tests.support.world import BASE, a_qwc
+from tests.support.world import BASE, World, a_qwc
 from tests.workflow.test_export_workflow import eventually
 from workflows import contracts
 from workflows.search_attributes import EXPORT_STATE
@@ -206,8 +206,7 @@ async def test_a_database_put_back_to_any_instant_doubles_nothing_and_hangs_noth
     one, two = f"one-{uuid.uuid4().hex[:4]}", f"two-{uuid.uuid4().hex[:4]}"
     with site.database.transaction() as session:
         owner = session.get_one(Company, site.company)
-        if hasattr(owner, "look_before_adding"):
-            owner.look_before_adding = looks
+        owner.look_before_adding = looks
     kept: dict[str, Any] = {}
     async with site.working():
         site.post(one)
@@ -281,6 +280,23 @@ async def test_without_a_step_back_nothing_is_held_and_nothing_is_told(site: Sit
             await site.deliver()
             assert not site.is_in_doubt()
         assert epochs.STEPPED_BACK not in site.incidents()
+
+
+@pytest.mark.parametrize("forgot", [False, True])
+def test_a_company_that_does_not_look_first_does_so_once_its_database_forgot(
+    database: Database, clock: stores.Clock, *, forgot: bool
+) -> None:
+    """What was exported and forgotten bears a GUID that nobody knows any more: it is found by its number."""
+    world = World(database, clock)
+    with database.transaction() as session:
+        owner = session.get_one(Company, "acme")
+        owner.look_before_adding = False
+        owner.look_everything_since = clock() if forgot else None
+    world.queue(stores.an_invoice())
+    world.update()
+    assert ("look" in [one.kind for one in world.message_sets()]) == forgot
+    assert len(world.quickbooks.ledger) == 1
+    world.close()
 
 
 def test_another_server_is_noticed_before_anything_is_read_from_it(database: Database, clock: stores.Clock) -> None:

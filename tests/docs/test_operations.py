@@ -65,7 +65,7 @@ def test_every_issue_has_an_entry() -> None:
 
 def test_every_incident_has_an_entry() -> None:
     """What `./qbd doctor` and a company's `problem` may name."""
-    folders = ("qbwc_bridge", "tms_api", "activities")
+    folders = ("qbwc_bridge", "tms_api", "activities", "store")
     named = set(codes_of(("record_incident", "record_incident_once"), *folders))
     for call, constants in calls_in(("_incident",), *folders):
         named |= set(known(call.args[2], constants))

@@ -96,6 +96,13 @@ def a_troubled_company(database: Database, now: datetime) -> None:
         outbox.add_signal(session, workflow_id="export/acme2/invoice/d1", signal="s", payload={}, at=now)
 
 
+def test_a_doubt_about_our_own_database_is_told(settings: Settings, database: Database) -> None:
+    """Why nothing is written, and what ends it."""
+    stores.add_company(database, doubt_since=datetime.now(UTC) - timedelta(minutes=5))
+    [line] = [line for line in describe_company(settings, "acme") if line.startswith("Queue")]
+    assert "nothing is written: our database may have lost what it wrote since 5 min ago" in line
+
+
 def test_a_company_is_explained_in_ten_lines(settings: Settings, database: Database) -> None:
     """State, contact, file, problem with owner and step, queue, unknown set, failures, lists, signals, webhooks."""
     a_troubled_company(database, datetime.now(UTC))
