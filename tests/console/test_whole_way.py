@@ -125,7 +125,12 @@ def test_from_connect_to_successful(stack: Settings, window: NewWindow, tmp_path
             connector = WebConnector(read_qwc(qwc), password, quickbooks, http=http, sleep=lambda _: time.sleep(pause))
             connector.probe()
             with whole_stack.calling(connector):
-                page.wait_for_url(f"**/c/{company}/mapping/charges", timeout=90_000)
+                page.get_by_role("button", name="Yes, this is our company file").click(timeout=90_000)
+                page.goto(f"{stack.console_origin}/c/{company}/connect/wait")
+                # It leads on by itself when the lists come while it is open, and by a link when they are here already.
+                arrived = page.get_by_role("link", name="Go on to mapping")
+                arrived.or_(page.locator("#mapping, [id^=row-]").first).first.wait_for(timeout=90_000)
+                page.goto(f"{stack.console_origin}/c/{company}/mapping/charges")
                 put = tms.put(f"/v1/companies/{company}/mapping", json=mapping)  # what is not this document's
                 assert put.is_success, put.text
                 page.reload()
