@@ -106,7 +106,7 @@ class Site:
             shutil.copy2(path, target / path.name)
 
     async def connect(self) -> None:
-        posted = {"id": "acme", "name": "Acme", "quickbooks_release": "2024"}
+        posted = {"id": "acme", "name": "Acme", "quickbooks_release": "2024", "confirm_first_file": False}
         self.password = (await self.api.post("/v1/companies", json=posted)).json()["password"]
         await self.api.put("/v1/companies/acme/mapping", json=stores.MAPPING)
         self.qwc = (await self.api.get("/v1/companies/acme/qwc")).text
