@@ -65,6 +65,17 @@ class Server:
             self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def follower(self) -> Server:
+        """Make an asynchronous standby of this running server; it is not started."""
+        other = Server(self._bin)
+        place = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        other._run("pg_basebackup", "-D", str(other._data), "-d", place, "-R", "-c", "fast")
+        return other
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "promote")
+
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
             [str(self._bin / program), *arguments],
