@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from simulator.faults import Faults
-from store import retention, states
+from store import list_syncs, retention, states
 from tests.scenario import faults, moves, oracle
 from tests.scenario import harder as harder_faults
 from tests.scenario.in_process import InProcess
@@ -54,17 +54,18 @@ def run(
     bridges: int = 1,
     keep: timedelta | None = None,
     harder: Collection[str] = (),
+    database_url: str | None = None,
 ) -> Report:
     """Play the plan of a seed, then calm sessions; raises AssertionError with the plan when the promise is broken.
 
-    `harder` names what else goes wrong.
+    `harder` names what else goes wrong. `database_url` names a migrated PostgreSQL database without a row.
 
     With two bridges each call of a session goes to either one. With `keep`, what is over and older is pruned again and
     again beside the calls, whatever the world is at.
     """
     plan = Plan.of(seed, harder)
     with tempfile.TemporaryDirectory(prefix="qbd-chaos-") as folder, structlog.testing.capture_logs():
-        world = InProcess(plan, Path(folder), recovery=recovery, bridges=bridges)
+        world = InProcess(plan, Path(folder), recovery=recovery, bridges=bridges, database_url=database_url)
         if keep is not None:
             for desk in world.desks:
                 desk.line.meanwhile = _pruning(world, keep)
@@ -128,10 +129,12 @@ def play_session(world: World, number: int, update: Update, struck: Counter[str]
         world.at_start.pop()()
     world.update(f"session {number}", desk, desk.connector)
     world.fuse.disarm()
+    world.put_right()
+    world.catch_up()
+    world.answer_questions(desk)
     desk.sit_down_again()
     faults.put_right(desk)
     faults.restore(world, desk)
-    world.put_right()
     world.struck += desk.quickbooks.faults.struck
     desk.quickbooks.faults.struck.clear()
     world.deliver(lambda late: late.company == desk.index and late.place == "session")
@@ -143,6 +146,9 @@ def calm_down(world: World) -> None:
     for desk in world.desks:
         desk.quickbooks.faults = Faults()
         desk.line.calm()
+        if desk.undone:
+            with world.database.transaction() as session:  # as every hour: lists are never due in these runs
+                list_syncs.request_sync(session, desk.id, at=world.clock(), full=False)
     for document in world.plan.documents:
         number = world.ref_number(document)
         if document.fate == "refused" and number is not None:
@@ -152,6 +158,8 @@ def calm_down(world: World) -> None:
         world.clock.forward(hours=7)
         for desk in world.desks:
             moves.check_nothing_stands(world, desk.id, world.update(f"calm session {number}", desk, desk.connector))
+            world.catch_up()
+            world.answer_questions(desk)
         oracle.check(world)
         if all(request.state == states.DONE for request in world.requests()):
             return

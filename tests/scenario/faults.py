@@ -39,6 +39,7 @@ def restore(world: World, desk: Desk) -> None:
         if lost & reported and only_when_unreported:
             continue
         desk.gone |= {guid for guid in lost if guid is not None}
+        desk.undone |= {guid for guid in lost if guid is not None}
         desk.taken_away |= {guid for guid in lost & reported if guid is not None}
         desk.quickbooks.restore(backup)
         held = {txn.txn_id for txn in desk.quickbooks.ledger}

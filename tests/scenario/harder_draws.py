@@ -16,8 +16,10 @@ STRIKES = {
     "commit_unanswered": "storage",
 }
 """What a run counts for a fault under another name than the fault's."""
-ALONE = ("storage_fails", "storage_full", "commit_unanswered", "set_back")
+IN_PROCESS = ("storage_fails", "storage_full", "commit_unanswered")
 """Only where the test holds the database itself: not on the real processes."""
+ON_STACK = ("set_back",)
+"""Only on the real processes: Temporal knows what the database has lost."""
 TYPED = {
     "same": Typed(),
     "other date": Typed(days=2),
@@ -59,16 +61,4 @@ DRAWS: dict[str, Callable[[random.Random, int], tuple[Any, ...]]] = {
     "commit_unanswered": lambda draw, _: (draw.randint(1, 6), draw.random() < 0.5),
 }
 """What each takes beside the world and the desk; the second argument is the number of a document of the plan."""
-HELD = (
-    "odd_answer",
-    "other_spelling",
-    "tax_on_top",
-    "list_lies",
-    "slow_pc",
-    "clock_behind",
-    "wrong_word",
-    "storage_fails",
-    "storage_full",
-    "commit_unanswered",
-)
-"""Those that the promise holds under by now."""
+HELD = tuple(name for name in DRAWS if name not in ON_STACK)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from simulator.records import Posted
 from store import states
 from store.list_tables import ListEntry
-from store.tables import Incident, MessageSet, OutboxSignal, Request
+from store.tables import Export, Incident, MessageSet, OutboxSignal, Request
 from tests.scenario.moves import check_moves
 from tests.scenario.world import Almost, Desk, World, outcome_of
 from workflows import contracts
@@ -20,7 +20,14 @@ ALARMS: dict[str, tuple[str, ...]] = {
     "wrong_company_file": ("",),
     "second_web_connector": ("second_", "slow_pc"),
     "file_restored": ("restore_",),
+    "exports_missing": ("restore_", "user_deletes"),
+    "exports_found": ("restore_",),
+    "company_file_moved": ("copy_opened", "other_spelling", "shared_file"),
+    "company_file_unconfirmed": ("",),
+    "company_file_answered": ("",),
+    "company_file_taken": ("shared_file", "foreign_file"),
     "list_rows_unreadable": ("list_lies",),
+    "database_stepped_back": ("set_back",),
 }
 """What an operator may be told in these runs, and with which faults ("": any); any other incident is a false alarm."""
 
@@ -39,7 +46,8 @@ def check(world: World) -> None:
         _check_ledger(world, desk, [r for r in requests if r.company_id == desk.id], doubles_told)
         _check_lists(world, desk)
         unresolved = [s.id for s in sets if (s.company_id, s.kind, s.state) == (desk.id, "write", states.SENT)]
-        assert len(unresolved) <= 1, f"two sets of {desk.id} are unresolved: {unresolved}"
+        # After a step back everything that waits stands as sent, to be looked up in as many sets as it takes.
+        assert len(unresolved) <= 1 or world.forgotten, f"two sets of {desk.id} are unresolved: {unresolved}"
     state_of = {message_set.id: message_set.state for message_set in sets}
     for request in requests:
         if request.state == states.IN_FLIGHT:
@@ -65,6 +73,18 @@ def check(world: World) -> None:
 
 
 def check_the_end(world: World) -> None:
+    """Everything has ended, and what a backup took away again is told."""
+    with world.read() as session:
+        query = select(Export).where(Export.company_id.in_(world.company_ids), Export.missing_since.is_not(None))
+        missing = {row.id for row in session.scalars(query)}
+    undone = {guid: desk for desk in world.desks for guid in desk.undone}
+    newest = {request.export_id: request for request in world.requests()}
+    for request in newest.values():
+        desk, outcome = undone.get(request.facts["external_guid"]), request.outcome and outcome_of(request)
+        if desk is None or not outcome or outcome.transaction is None:
+            continue
+        is_there = any(txn.txn_id == outcome.transaction.txn_id for txn in desk.quickbooks.ledger)
+        assert is_there or request.export_id in missing, f"{request.id} was undone by a backup, and nobody is told"
     for request in world.requests():
         assert request.state == states.DONE, f"{request.id} is still {request.state} after calm sessions"
 

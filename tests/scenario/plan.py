@@ -85,6 +85,8 @@ class Plan:
     updates: tuple[Update, ...]
     records_survive: bool
     """QuickBooks keeps its memory of message sets when a backup is put back; no source says which."""
+    is_harder: bool = False
+    """Faults of the harder world are among the others."""
 
     @classmethod
     def of(cls, seed: int, harder: Collection[str] = ()) -> Plan:
@@ -111,7 +113,7 @@ class Plan:
                 Fault(name=name, arguments=DRAWS[name](draw, draw.choice(self.documents).number)) for name in chosen
             ]
             updates.append(replace(update, faults=(*update.faults, *more)))
-        return replace(self, updates=tuple(updates))
+        return replace(self, updates=tuple(updates), is_harder=True)
 
     def __str__(self) -> str:
         """As it is read beside a violation."""

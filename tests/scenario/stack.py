@@ -58,6 +58,7 @@ class Stack:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "clock").write_text("0")
         self.folder = folder
+        self.recovers = recovery
         self.clock = SharedClock(folder)
         self.fuse = FileFuse(folder)
         names = ("SOAP", "API", "METRICS", "TEMPORAL", "TEMPORAL_UI")

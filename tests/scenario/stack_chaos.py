@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select
@@ -27,9 +28,11 @@ from ops.stack import temporal_address
 from store import exports
 from store.tables import Export, OutboxSignal
 from tests.scenario import chaos, oracle
+from tests.scenario.harder_draws import HELD, IN_PROCESS
 from tests.scenario.plan import STEPS, Document, Plan
 from tests.scenario.stack import PARTS, Stack
-from tests.scenario.world import World, outcome_of
+from tests.scenario.storage import Snapshots
+from tests.scenario.world import Desk, World, outcome_of
 from workflows.contracts import ExportState, export_workflow_id
 
 POSTING_POINTS = (
@@ -78,8 +81,12 @@ class OnStack(World):
     def __init__(self, plan: Plan, stack: Stack) -> None:
         self.stack = stack
         self.base = stack.base
+        self._snapshots = Snapshots(stack.database)
+        self._kept: bytes | None = None
         self.prefix = f"s{plan.seed}-{random.SystemRandom().randrange(16**6):06x}"
-        super().__init__(plan, stack.database, stack.soap, stack.clock, stack.fuse)  # type: ignore[arg-type]
+        clock: Any = stack.clock
+        fuse: Any = stack.fuse
+        super().__init__(plan, stack.database, stack.soap, clock, fuse, looks_first=stack.recovers)
 
     def name_companies(self) -> tuple[str, ...]:
         return (f"{self.prefix}-acme", f"{self.prefix}-bolt")
@@ -99,6 +106,35 @@ class OnStack(World):
             time.sleep(0.05)
         assert answer.status_code in (200, 202, 409), f"{document.id}: {answer.status_code} {answer.text}"
         self._wait(lambda: self._state(document) is not ExportState.MAPPED, f"{document.id} is queued or refused")
+
+    def catch_up(self) -> None:
+        """The workflows do, in their own time."""
+
+    def say_of_file(self, desk: Desk, answer: str, path: str) -> None:
+        """By the API."""
+        body = {"answer": answer, "path": path}
+        reply = self.stack.api.post(f"/v1/companies/{desk.id}/company-file/confirm", json=body)
+        assert reply.status_code == 200, f"{answer} to {path}: {reply.text}"
+
+    def keep_database(self) -> None:
+        """Remember it as it is between two calls."""
+        if self.database.is_sqlite:
+            self._kept = self._snapshots.take()
+
+    def put_right(self) -> None:
+        """Put the database back if it was kept, and start every process anew upon it; Temporal's server stays."""
+        if self._kept is None:
+            return
+        self.forgotten |= {r.facts["external_guid"]: r.workflow_id for r in self.requests()}
+        self.known.clear()
+        self._snapshots.put_back(self._kept)
+        self._kept = None
+        self.events.append("    our own database was set back")
+        self.struck["set_back"] += 1
+        for part in self.stack.parts:
+            if part != "temporal":
+                self.stack.kill(part)
+        self.stack.wait_ready()
 
     def settle(self) -> None:
         """Wait until Temporal has heard everything and every export that is decided shows it."""
@@ -145,9 +181,9 @@ class OnStack(World):
         ]
 
 
-def run(seed: int, stack: Stack) -> Counter[str]:
+def run(seed: int, stack: Stack, harder: Collection[str] = ()) -> Counter[str]:
     """Play a seed; gives what struck and how exports ended. Raises AssertionError when the promise is broken."""
-    plan = Plan.of(seed)
+    plan = Plan.of(seed, harder)
     deaths = deaths_of(plan, stack.parts)
     stack.wait_ready()
     world = OnStack(plan, stack)
@@ -224,7 +260,7 @@ async def _check_the_stack(world: OnStack) -> None:
 
 
 def _work(
-    seeds: list[int], database_url: str | None, recovery: bool, twins: bool
+    seeds: list[int], database_url: str | None, recovery: bool, twins: bool, harder: Collection[str]
 ) -> list[tuple[int, str, Counter[str]]]:
     """Run seeds one after another on a stack of their own; stops at the first violation."""
     results: list[tuple[int, str, Counter[str]]] = []
@@ -234,7 +270,7 @@ def _work(
             stack.start()
             for seed in seeds:
                 try:
-                    results.append((seed, "", run(seed, stack)))
+                    results.append((seed, "", run(seed, stack, harder)))
                 except AssertionError as violation:
                     results.append((seed, str(violation), Counter()))
                     break
@@ -278,19 +314,28 @@ def main() -> int:
     parser.add_argument(
         "--rolling", action="store_true", help="no seeds: replace each process of such a stack in turn, under load"
     )
+    parser.add_argument(
+        "--harder",
+        nargs="?",
+        const=",".join(name for name in HELD if name not in IN_PROCESS),
+        default="",
+        help="also what people, other computers and odd answers do to the books; with names, only these",
+    )
     parser.add_argument("--without-recovery", action="store_true", help="the deliberately broken build")
     given = parser.parse_args()
     if given.rolling:
         return _roll(given.database_url)
     first, _, end = given.seeds.rpartition(":")
     seeds = list(range(int(first or 0), int(end)))
+    harder = [name for name in given.harder.split(",") if name]
     started = time.monotonic()
     total: Counter[str] = Counter()
     done, violations = 0, []
     chunks = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
     with concurrent.futures.ProcessPoolExecutor(given.jobs, max_tasks_per_child=1) as pool:
         futures = [
-            pool.submit(_work, chunk, given.database_url, not given.without_recovery, given.twins) for chunk in chunks
+            pool.submit(_work, chunk, given.database_url, not given.without_recovery, given.twins, harder)
+            for chunk in chunks
         ]
         for future in concurrent.futures.as_completed(futures):
             if future.cancelled():

@@ -7,6 +7,7 @@ would meet.
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from store.engine import Database
 
 IO_ERROR = "disk I/O error"
 FULL = "database or disk is full"
+_GROWS = re.compile(r"\s*(insert|update|with)\b", re.IGNORECASE)
 SERVER_GONE = "server closed the connection unexpectedly"
 
 
@@ -70,7 +72,9 @@ class Storage:
             return sqlite3.OperationalError(text)
         return psycopg.OperationalError(text)
 
-    def _on_execute(self, *_: Any) -> None:
+    def _on_execute(self, _cursor: Any, statement: str, *_: Any) -> None:
+        if self._is_full and not self._database.is_sqlite and _GROWS.match(statement):
+            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
         if self._statements is not None:
             self._statements -= 1
             if self._statements <= 0:
@@ -78,7 +82,8 @@ class Storage:
                 raise self._error(IO_ERROR)
 
     def _on_error(self, context: ExceptionContext) -> None:
-        self.struck += FULL in str(context.original_exception)
+        error = context.original_exception
+        self.struck += isinstance(error, psycopg.errors.DiskFull) or FULL in str(error)
 
     def _on_connect(self, connection: Any, _record: Any) -> None:
         if self._is_full and self._database.is_sqlite:
@@ -103,11 +108,11 @@ class Storage:
 
 
 class Snapshots:
-    """Copies of a SQLite database as it was at an instant, and putting one back while everything else stays up."""
+    """Copies of a SQLite database as it was at an instant, and putting one in its place."""
 
-    def __init__(self, *databases: Database) -> None:
-        self._databases = databases
-        self._path = Path(databases[0].url.database or "")
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._path = Path(database.url.database or "")
 
     def take(self) -> bytes:
         """Give the database as it is now."""
@@ -115,16 +120,11 @@ class Snapshots:
             return source.serialize()
 
     def put_back(self, kept: bytes) -> None:
-        """Let the database be what it was; every connection is lost."""
-        for database in self._databases:
-            for engine in database.engines:
-                engine.dispose()
-        with contextlib.closing(sqlite3.connect(":memory:")) as source:
-            source.deserialize(_without_log(kept))
-            with contextlib.closing(sqlite3.connect(self._path)) as target:
-                source.backup(target)
-
-
-def _without_log(kept: bytes) -> bytes:
-    """A database in memory has no write-ahead log: bytes 18 and 19 say whether one is used."""
-    return kept[:18] + b"\x01\x01" + kept[20:]
+        """Put the copy in place of the file, as a person would; whoever has the old one open goes on with that."""
+        beside = self._path.with_suffix(".kept")
+        beside.write_bytes(kept)
+        for log in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + log).unlink(missing_ok=True)
+        beside.replace(self._path)
+        for engine in self._database.engines:
+            engine.dispose()

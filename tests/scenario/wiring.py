@@ -163,8 +163,10 @@ def soap_layer() -> Any:
     return build_wsgi(service, public_url=BASE, support_page=lambda _company: None)
 
 
-def open_database(folder: Path, passing: Passing) -> Database:
-    """The run's database, with an engine and connections of this caller's own."""
+def open_database(folder: Path, passing: Passing, url: str | None = None) -> Database:
+    """The run's database, with an engine and connections of this caller's own: a file, or an empty one at `url`."""
+    if url is not None:
+        return Database(url, passing=passing)
     path = folder / "qbd.sqlite"
     if not path.exists():
         path.write_bytes(stores.migrated_file())

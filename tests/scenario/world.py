@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session as DatabaseSession
 
 from qbwc_bridge.session import Limits
 from simulator.company import CompanyFile
+from simulator.copies import spellings
 from simulator.cuts import Cuts
 from simulator.qwc import read_qwc
 from simulator.records import Posted
@@ -82,6 +83,8 @@ class Desk:
     """GUIDs of what a user deleted, or a backup undid after it had been reported."""
     gone: set[str] = field(default_factory=set)
     """GUIDs of all that a user or a backup ever removed, reported or not."""
+    undone: set[str] = field(default_factory=set)
+    """GUIDs of all that a backup undid: it must be told."""
     edited: set[str] = field(default_factory=set)
     typed: list[Posted] = field(default_factory=list)
     """What a user entered by hand: the same document as an export, without our GUID."""
@@ -113,7 +116,16 @@ class World(ABC):
 
     base = BASE
 
-    def __init__(self, plan: Plan, database: Database, http: httpx.Client, clock: stores.Clock, fuse: Fuse) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        database: Database,
+        http: httpx.Client,
+        clock: stores.Clock,
+        fuse: Fuse,
+        *,
+        looks_first: bool = True,
+    ) -> None:
         self.plan = plan
         self.events: list[str] = []
         self.draw = random.Random(f"{plan.seed}/run")
@@ -132,6 +144,8 @@ class World(ABC):
         self.database = database
         self.http = http
         self.company_ids = self.name_companies()
+        # In the harder world people say at first contact which file is theirs; elsewhere it is what is open then.
+        self.settings = {"look_before_adding": looks_first, "confirm_first_file": plan.is_harder}
         self.desks = [self._desk(index) for index in range(plan.companies)]
         for desk in self.desks:
             desk.foreign += [other.quickbooks for other in self.desks if other is not desk]
@@ -146,6 +160,14 @@ class World(ABC):
 
         With `confirmed_absent` a person says that what may be in QuickBooks is not there.
         """
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """Let the read model know what the bridge knows."""
+
+    @abstractmethod
+    def say_of_file(self, desk: Desk, answer: str, path: str) -> None:
+        """A person answers `yes` or `no` to whether the file at a path is the company file."""
 
     def keep_database(self) -> None:
         """Remember our own database as it is now; after the session it is set back to that."""
@@ -163,7 +185,7 @@ class World(ABC):
         company_id = self.company_ids[index]
         owner_id = f"{{57F3B9B6-86F1-4FCC-B1FF-966DE1813D2{index}}}"
         file_id = f"{{90A44FB5-33D9-4815-AC85-BC87A7E7D1E{index}}}"
-        stores.add_company(self.database, company_id, owner_id=owner_id, file_id=file_id)
+        stores.add_company(self.database, company_id, owner_id=owner_id, file_id=file_id, **self.settings)
         quickbooks = freight_company(f"Freight {company_id}", clock=self.clock)
         same_name = freight_company(quickbooks.name, clock=self.clock)
         same_name.state.path = f"D:\\Old\\{quickbooks.name}.qbw"
@@ -211,6 +233,17 @@ class World(ABC):
                 self.struck["wrong_word"] += 1
                 self.events.append(f"a person says that {request.id} is not in {desk.id}")
                 self._queue(document, confirmed_absent=True)
+
+    def answer_questions(self, desk: Desk) -> None:
+        """A person does what the connection's next step says, and knows which company file is the right one."""
+        with self.read() as session:
+            question = session.get_one(Company, desk.id).file_question
+        if question is None or question.get("answer"):
+            return
+        is_right = question["path"] in spellings(desk.quickbooks.path) and question["name"] == desk.quickbooks.name
+        answer = "yes" if is_right else "no"
+        self.events.append(f"    a person of {desk.id} says {answer} to {question['path']}")
+        self.say_of_file(desk, answer, question["path"])
 
     def choose_tax_code(self, desk: Desk, name: str) -> None:
         """Somebody makes a sales tax code the default for invoices."""
