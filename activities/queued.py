@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from activities.checking import checked
 from activities.failures import failure_of
-from activities.look_before import facts_of
+from activities.look_before import CLOCKS_MAY_DIFFER, facts_of
 from mapping.documents import CarrierBill, Invoice, parse_document, party_of
 from mapping.issues import Issue
 from mapping.result import Mapped
@@ -70,6 +70,8 @@ class Remapping:
                 document_id=document.id,
             )
         self._note(session, export, request, mapped, values["facts"], company.mapping_version)
+        if request.attempt:
+            request.look = _with_earlier(request)
         request.body, request.facts, request.currency = values["body"], values["facts"], values["currency"]
         request.looked_by = None  # what was looked for before may have been of another customer or vendor
         return None
@@ -85,6 +87,15 @@ class Remapping:
         goes = f"it now goes to {after} instead of {before}" if before != after else "it goes with today's mapping"
         key = f"{request.run_id}/mapped/{version}"
         exports.add_timeline(session, export.id, at=now, state=export.state, text=f"{CHANGED_TEXT}: {goes}", key=key)
+
+
+def _with_earlier(request: Request) -> dict[str, Any]:
+    """Let the look before the next attempt find the one before, too, under the party and number that it left with."""
+    look, before = dict(request.look or {}), request.facts
+    names = ("ref_number", "entity_list_id", "entity_full_name")
+    look["earlier"] = [*look.get("earlier", ()), {name: before[name] for name in names}]
+    look["since"] = look.get("since") or (request.created_at - CLOCKS_MAY_DIFFER).date().isoformat()
+    return look
 
 
 def _unsendable(issues: list[Issue]) -> Failure:

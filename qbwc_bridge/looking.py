@@ -82,6 +82,14 @@ class Claim(BaseModel):
     """It was named as a candidate: whoever chose it knew its date and total."""
 
 
+class Earlier(BaseModel):
+    """How an attempt left that proved absent, before its mapping changed."""
+
+    ref_number: str
+    entity_list_id: str | None = None
+    entity_full_name: str | None = None
+
+
 class Look(BaseModel):
     """What a look for one request must know, beside its facts."""
 
@@ -92,6 +100,8 @@ class Look(BaseModel):
     since: date | None = None
     """An attempt since that day may have arrived: the look is deep, and never left out."""
     claim: Claim | None = None
+    earlier: list[Earlier] = []
+    """Under these, too, our GUID may stand: a computer that was slow may have written an attempt after all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +129,8 @@ def question_ids(request: SentRequest, look: Look) -> tuple[str, ...]:
     if look.claim is not None:
         return (f"{VERIFY}.{request.id}.{NUMBER if look.claim.txn_id is None else TRANSACTION}",)
     kinds = (NUMBER, CHANGED, DATED) if look.since is not None and _has_party(request) else (NUMBER,)
-    return tuple(f"{LOOK}.{request.id}.{kind}" for kind in kinds)
+    before = [f"{kind}{index}" for index in range(len(look.earlier)) for kind in (NUMBER, CHANGED)]
+    return tuple(f"{LOOK}.{request.id}.{kind}" for kind in (*kinds, *before))
 
 
 def request_ids(asked: Sequence[str]) -> list[str]:
@@ -238,7 +249,9 @@ def _read(given: Sequence[Response]) -> tuple[list[Found], list[str]]:
     rows: list[Found] = []
     faults: list[str] = []
     for answer in given:
-        by_party = not (answer.request_id or "").endswith((f".{NUMBER}", f".{TRANSACTION}"))
+        asked = answer.request_id or ""
+        # A customer of an earlier attempt may be gone by now; it was asked for by its number, too.
+        by_party = not asked.endswith((f".{NUMBER}", f".{TRANSACTION}")) and not _is_earlier(asked)
         is_complete = answer.status_code < WARNING or (answer.status_code == WARNING and not by_party)
         if not is_complete:
             faults.append(answer.message)
@@ -249,12 +262,20 @@ def _read(given: Sequence[Response]) -> tuple[list[Found], list[str]]:
     return rows, faults
 
 
+def _is_earlier(question: str) -> bool:
+    return question[-1:].isdigit()
+
+
 def _has_party(request: SentRequest) -> bool:
     return bool(request.facts.entity_list_id or request.facts.entity_full_name)
 
 
 def _query(request: SentRequest, look: Look, question: str) -> InvoiceQuery | BillQuery:
     query, fields = query_of(request), fields_of(request)
+    if _is_earlier(question):
+        before = look.earlier[int(question.rpartition(".")[2][1:])]
+        request = dataclasses.replace(request, facts=dataclasses.replace(request.facts, **before.model_dump()))
+        question = question.rstrip("0123456789")
     if question.endswith(f".{TRANSACTION}") and look.claim is not None:
         return query(txn_ids=(look.claim.txn_id or "",), include_ret_elements=fields)
     if question.endswith(f".{NUMBER}"):

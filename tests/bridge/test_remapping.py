@@ -144,6 +144,35 @@ def test_what_was_given_back_is_mapped_again_before_it_goes_a_second_time(world:
     world.must_hold()
 
 
+@pytest.mark.parametrize("is_renumbered", [False, True])
+def test_a_late_run_under_the_old_customer_is_found_before_the_second_attempt(
+    world: World, is_renumbered: bool
+) -> None:
+    """It proved absent, the mapping was mended, and then a slow computer wrote it after all: one invoice, and told."""
+    request_id = world.queue(stores.an_invoice())
+    world.quickbooks.faults.crash_before_commit()
+    world.update()
+    left = world.request(request_id).body
+    world.quickbooks.faults.lock("INV-1")  # absent, it is sent again in the same session, and refused for now
+    world.update()
+    assert world.request(request_id).state == "waiting"
+    assert not world.quickbooks.ledger
+    late = world.quickbooks.type_like(left)
+    guid = world.request(request_id).facts["external_guid"]
+    changed = {"ref_number": "30001"} if is_renumbered else {}
+    world.quickbooks.edit_transaction(late.txn_id, external_guid=guid, **changed)
+    point_to(world, "Pinnacle Paper")
+    for _ in range(3):
+        world.update()
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.transaction is not None
+    assert outcome.transaction.txn_id == late.txn_id
+    assert len(world.quickbooks.ledger) == 1
+    assert "customer" in {one.path for one in outcome.transaction.differences}
+    world.must_hold()
+
+
 def test_a_locked_record_and_a_mended_mapping(world: World) -> None:
     """QuickBooks said that a record is in use: it waits, and goes as the mapping is then."""
     world.queue(stores.an_invoice())
