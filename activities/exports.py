@@ -18,8 +18,8 @@ from temporalio import activity
 from activities.checking import awaited, checked
 from activities.failures import TEXT_MAX, failure_of
 from activities.look_before import facts_of_claim, look_before
-from activities.queued import request_values
-from mapping.documents import CarrierBill, Invoice, content_hash, parse_document, party_of
+from activities.queued import request_values, reserve_number
+from mapping.documents import CarrierBill, Invoice, content_hash, parse_document
 from mapping.issues import Issue, Owner
 from mapping.result import external_guid_for
 from store import exports, outbox, queue, states, waits, webhooks
@@ -272,15 +272,7 @@ class ExportActivities:
         mapped = checked(session, owner, document, external_guid=guid)
         if isinstance(mapped, list):
             return self._refuse(session, inp, row, mapped)
-        exports.reserve_ref_number(
-            session,
-            company_id=owner.id,
-            kind=document.kind,
-            party_id=party_of(document),
-            ref_number=mapped.ref_number,
-            document_id=document.id,
-            holds_none=row.ref_number is None,
-        )
+        reserve_number(session, owner, document, mapped.ref_number, holds_none=row.ref_number is None)
         row.document = inp.document
         row.content_hash = digest
         row.number = document.number

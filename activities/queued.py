@@ -34,6 +34,21 @@ def request_values(
     }
 
 
+def reserve_number(
+    session: Session, company: Company, document: Invoice | CarrierBill, ref_number: str, *, holds_none: bool = False
+) -> None:
+    """Keep a number from other documents; `holds_none` says that the document reserved none before."""
+    exports.reserve_ref_number(
+        session,
+        company_id=company.id,
+        kind=document.kind,
+        party_id=party_of(document),
+        ref_number=ref_number,
+        document_id=document.id,
+        holds_none=holds_none,
+    )
+
+
 class Remapping:
     """Maps waiting requests again when the mapping or the lists changed since: what leaves is what is true today.
 
@@ -61,14 +76,7 @@ class Remapping:
         if values["body"] == request.body:
             return None
         if mapped.ref_number != export.ref_number:
-            exports.reserve_ref_number(
-                session,
-                company_id=company.id,
-                kind=document.kind,
-                party_id=party_of(document),
-                ref_number=mapped.ref_number,
-                document_id=document.id,
-            )
+            reserve_number(session, company, document, mapped.ref_number)
         self._note(session, export, request, mapped, values["facts"], company.mapping_version)
         if request.attempt:
             request.look = _with_earlier(request)
