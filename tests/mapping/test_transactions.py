@@ -155,6 +155,9 @@ def test_external_guids():
 
 
 texts = st.none() | st.text(max_size=60) | st.text("豊Ł\u2013“é&<\n\t ", max_size=60)
+some = st.text(max_size=29) | st.text("豊Ł\u2013“é&<\n\t ", max_size=29)
+# Built and not filtered: of `texts` so many are empty or blank that hypothesis gives up on some seeds.
+filled = st.builds("{}{}{}".format, some, st.characters(exclude_categories=["Cs"]).filter(str.strip), some)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -165,11 +168,11 @@ def test_any_text_can_be_sent(rules, invoice, bill, data):
     posted = {
         **document,
         "memo": data.draw(texts),
-        "number": data.draw(texts.filter(lambda text: bool(text and text.strip()))),
+        "number": data.draw(filled),
         "references": {name: data.draw(texts) for name in ("load", "pro", "bol", "customer_po")},
         party: {
             **{name: data.draw(texts) for name in ("name", "city", "state", "postal_code", "country")},
-            "street": data.draw(st.lists(texts.filter(lambda text: bool(text and text.strip())), max_size=8)),
+            "street": data.draw(st.lists(filled, max_size=8)),
         },
         "lines": [{**line, "description": data.draw(texts)} for line in document["lines"]],
     }
