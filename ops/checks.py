@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from ops.stack import PROJECT
 
-WORKERS = "2"
+WORKERS = "3"
+"""Tests wait for processes and clocks much of their time: three keep two cores busy."""
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """Run pytest over the project, on two processes where the plugin for that is installed; give its exit code."""
+    """Run pytest over the project, on three processes where the plugin for that is installed; give its exit code."""
     command = [sys.executable, "-m", "pytest"]
     if importlib.util.find_spec("xdist") and not any(one.startswith(("-n", "--pdb")) for one in arguments):
         command += ["-n", WORKERS, "--dist", "worksteal"]

@@ -18,13 +18,16 @@ from qbwc_bridge import session as machine
 from qbwc_bridge.answers import Answers
 from qbwc_bridge.books import BooksChecks
 from qbwc_bridge.last_words import LastWords
+from qbwc_bridge.late_answers import LateAnswers
 from qbwc_bridge.list_answers import ListSyncs
 from qbwc_bridge.looks import Line, Looks, line_up, questions_about, riders
+from qbwc_bridge.lookup_answers import LookupAnswers
 from qbwc_bridge.meeting import TWIN_WINDOW, is_unconfirmed, look_for_twins, meet, note_twin
 from qbwc_bridge.observing import Observation, session_name
 from qbwc_bridge.remapping import Remap, as_it_was, mapped_today
 from qbwc_bridge.rulings import UNKNOWN_VERSION
 from qbwc_bridge.session import Limits, Step, Waiting
+from qbwc_bridge.settling import Settling
 from qbwc_bridge.signing_in import SigningIn
 from qbwc_bridge.twins import clone_notice
 from qbxml.company import HostQuery
@@ -81,9 +84,12 @@ class Dispatcher:
         self._new_id = new_id
         self._remap = remap
         self._last_words = LastWords()
-        self._answers = Answers(limits=limits, clock=clock, observe=self._observe)
+        self._settling = Settling(limits=limits, clock=clock, observe=self._observe)
+        self._late = LateAnswers(clock=clock, settling=self._settling)
+        lookups = LookupAnswers(limits=limits, clock=clock, settling=self._settling)
+        self._answers = Answers(clock=clock, settling=self._settling, lookups=lookups, late=self._late)
         self._books = BooksChecks(clock=clock)
-        self._looks = Looks(self._answers)
+        self._looks = Looks(self._settling)
         self._lists = ListSyncs(
             limits=limits, clock=clock, lower_version=self._answers.lower_version, observe=self._observe
         )
@@ -135,7 +141,7 @@ class Dispatcher:
         unresolved = queue.unresolved_write_set(session, owner.id)
         if unresolved is not None:
             why = "It was sent to the company file that this connection was bound to before"
-            self._answers.give_up(session, owner, wc, unresolved, why=why)
+            self._settling.give_up(session, owner, wc, unresolved, why=why)
 
     def receive_response_xml(self, ticket: str, response: str, hresult: str, message: str) -> int:
         """Record the answer to the document that is out; a repeated one gets the same reply and changes nothing."""
@@ -157,7 +163,7 @@ class Dispatcher:
             if exchange is None and repeated is not None and repeated.progress is not None:
                 return repeated.progress
             if exchange is None:
-                self._answers.record_late(session, owner, answer)
+                self._late.record(session, owner, answer)
                 newest = sets.newest
                 return newest.progress if newest is not None and newest.progress is not None else -1
             if exchange.kind == "list":
@@ -329,7 +335,7 @@ class Dispatcher:
 
     def _give_up(self, session: Session, owner: Company, wc: WebConnectorSession, stand: asking.Standing) -> None:
         write_set = session.get_one(MessageSet, stand.set_id)
-        self._answers.give_up(session, owner, wc, write_set, why=stand.why_undecided, verdict=stand.verdict)
+        self._settling.give_up(session, owner, wc, write_set, why=stand.why_undecided, verdict=stand.verdict)
         write_changes(session)
 
     def _why_refused(self, wc: WebConnectorSession, sets: queue.Sets, stand: asking.Standing | None) -> str:
@@ -429,7 +435,7 @@ class Dispatcher:
             return sets, waiting  # none of it leaves now
 
         def fail(request: Request, failure: contracts.Failure) -> None:
-            self._answers.fail_unsent(session, wc, request, failure)
+            self._settling.fail_unsent(session, wc, request, failure)
 
         return sets, mapped_today(session, owner, waiting, remap=self._remap, fail=fail)
 

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from qbwc_bridge import looking
 from qbwc_bridge import session as machine
-from qbwc_bridge.answers import Answers
 from qbwc_bridge.asking import look_of, sent_request
 from qbwc_bridge.looking import ALONE_MAX, DEATHS_MAX, LOOK, VERIFY, Clear, LookRuling, Unanswered
 from qbwc_bridge.matching import Answer
 from qbwc_bridge.rulings import UNKNOWN_VERSION, Arrived, Rejected
 from qbwc_bridge.session import Limits, Waiting
+from qbwc_bridge.settling import Settling
 from qbxml.envelope import MessageSetResponse, UnreadableResponse
 from qbxml.outcomes import normalise_hresult
 from store import exports, queue, states
@@ -97,8 +97,8 @@ def _questions(requests: Sequence[Request]) -> Questions:
 class Looks:
     """Draws the conclusions from what QuickBooks says of requests that wait."""
 
-    def __init__(self, answers: Answers) -> None:
-        self._answers = answers
+    def __init__(self, settling: Settling) -> None:
+        self._settling = settling
 
     def record(
         self,
@@ -174,7 +174,7 @@ class Looks:
             case Clear():
                 request.looked_by = wc.ticket_hash
             case Arrived() | Rejected():
-                self._answers.rule(session, owner, wc, request, ruling)
+                self._settling.rule(session, owner, wc, request, ruling)
 
     def _note_failure(
         self,
@@ -192,4 +192,4 @@ class Looks:
         failed_alone = 1 - request.look_max
         if failed_alone >= (DEATHS_MAX if ends else ALONE_MAX):
             ruling = Rejected(request_id=request.id, verdict=looking.LOOK_FAILED, message=why[:1000])
-            self._answers.rule(session, owner, wc, request, ruling)
+            self._settling.rule(session, owner, wc, request, ruling)
