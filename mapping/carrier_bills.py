@@ -66,6 +66,17 @@ def _line(
     if customer is not None:
         billable = "Billable" if line.billable else "NotBillable"
     if target is not None and target.account is not None:
+        if target.account in rules.not_reimbursable:
+            billable = None
+            if line.billable:
+                name = target.account.full_name or target.account.list_id
+                findings.change(
+                    f"{path}.billable",
+                    "BillableStatus",
+                    "Billable",
+                    "",
+                    f"The account {name} holds no costs, so QuickBooks cannot bill the line on to a customer.",
+                )
         return ExpenseLineAdd(
             account_ref=ref(target.account),
             amount=line.amount,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mapping.carrier_bills import map_carrier_bill
 from mapping.documents import CarrierBill, Invoice
+from mapping.fitting import fit
 from mapping.invoices import map_invoice
 from mapping.issues import Issue, Owner
 from mapping.lists import Lists
@@ -33,17 +34,19 @@ def check_document(
 ) -> Mapped | list[Issue]:
     """Map a document and hold it against what is known of the company file: everything before QuickBooks sees it.
 
-    Errors of both come back together, warnings behind them; a document with warnings only is mapped.
+    What the file has no place for is left out first, and noted. Errors of both come back together, warnings behind
+    them; a document with warnings only is mapped.
     """
-    mapped = map_document(document, rules, taken=taken, external_guid=external_guid)
-    found = preflight(document, rules, lists)
+    fitted = fit(document, rules, lists)
+    mapped = map_document(fitted.document, fitted.rules, taken=taken, external_guid=external_guid)
+    found = preflight(fitted.document, fitted.rules, lists)
     errors = [issue for issue in found if issue.is_error]
     warnings = [issue for issue in found if not issue.is_error]
     if isinstance(mapped, list):
         return [*mapped, *errors, *warnings]
     if errors:
         return [*errors, *warnings]
-    return replace(mapped, warnings=warnings)
+    return replace(mapped, changes=[*fitted.changes, *mapped.changes], warnings=warnings)
 
 
 def _number_in_use(document: Invoice | CarrierBill, ref_number: str) -> Issue:

@@ -77,9 +77,10 @@ def unfit(entry: ListItem, role: Role, lists: Lists) -> Iterator[Unfit]:
             if lists.facts.class_tracking is False:
                 yield Unfit(
                     code="class_tracking_off",
-                    message=f"{named}, but class tracking is off in this company file",
-                    next_step="Switch class tracking on in QuickBooks (Edit, Preferences, Accounting), or remove the "
-                    "class from the mapping and from the documents.",
+                    message=f"{named}, but class tracking is off in this company file: documents go without a class",
+                    next_step="Switch class tracking on in QuickBooks (Edit, Preferences, Accounting) if classes are "
+                    "wanted.",
+                    severity=Severity.WARNING,
                 )
         case Role.CUSTOMER | Role.VENDOR:
             yield from _foreign_currency(entry, named, lists)
@@ -87,6 +88,14 @@ def unfit(entry: ListItem, role: Role, lists: Lists) -> Iterator[Unfit]:
             yield from _taxable(entry, named, lists)
         case Role.TERMS:
             pass
+
+
+def is_reimbursable(account: ListItem) -> bool:
+    """Say whether a cost on this account can be billed on to a customer, or be marked as not to be.
+
+    QuickBooks refuses either mark on an account that holds no cost: "Target is not reimbursable" (code 3210).
+    """
+    return not account.type or account.type in _COST
 
 
 def fits(entry: ListItem, role: Role, lists: Lists) -> bool:

@@ -57,6 +57,11 @@ class CompanyFacts(BaseModel):
     closing_date: date | None = None
     """The last day of the closed period."""
 
+    @property
+    def shape(self) -> tuple[bool, ...]:
+        """Give what decides how a document is built; one that was built for another shape is built anew."""
+        return (self.class_tracking is False, self.sales_tax is False, bool(self.multi_currency))
+
 
 class Lists(Protocol):
     """The lists of one company file."""

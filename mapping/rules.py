@@ -162,6 +162,9 @@ class CompanyRules(_Model):
     home_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of the company file.")
     multi_currency: bool = Field(default=False, description="Whether the company file uses several currencies.")
     ref_number_rule: RefNumberRule = Field(default=RefNumberRule.KEEP_END, description="For numbers too long.")
+    not_reimbursable: tuple[Target, ...] = Field(
+        default=(), description="Accounts of bill lines that QuickBooks takes no billable mark on."
+    )
 
 
 def parse_mapping(data: Mapping[str, Any]) -> CompanyMapping | list[Issue]:

@@ -9,6 +9,8 @@ from mapping.documents import CarrierBill, Invoice
 from mapping.links import Link, links_of
 from mapping.result import Mapped
 from mapping.rules import CompanyRules, Target
+from qbxml.bills import BillAdd
+from qbxml.invoices import InvoiceAdd
 
 Frozen = dict[str, Any]
 """The JSON of `SentDocument` (tms_api/sent.py)."""
@@ -29,9 +31,18 @@ def frozen(document: Invoice | CarrierBill, mapped: Mapped, rules: CompanyRules)
         "memo": mapped.transaction.memo,
         "party": {"id": party.id, "name": party.name, **_target(links, party_path)},
         "terms": _coded(document.terms, links, "terms"),
-        "class": _coded(document.class_name, links, "class"),
+        "class": _coded(document.class_name, links, "class") if _has_class(mapped.transaction) else None,
         "lines": [_line(line, index, links) for index, line in enumerate(document.lines)],
     }
+
+
+def _has_class(transaction: InvoiceAdd | BillAdd) -> bool:
+    if isinstance(transaction, InvoiceAdd):
+        return transaction.class_ref is not None
+    of_lines = [line.class_ref for line in transaction.expense_lines] + [
+        line.class_ref for line in transaction.item_lines
+    ]
+    return any(one is not None for one in of_lines)
 
 
 def currency_of(document: Invoice | CarrierBill, rules: CompanyRules) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from mapping.lists import ListKind
+from mapping.lists import CompanyFacts, ListKind
 from qbwc_bridge import list_questions, list_sync
 from qbwc_bridge.answers import problem_of
 from qbwc_bridge.list_entries import page_of
@@ -48,6 +48,8 @@ UNCONFIRMED = (
     "QuickBooks left {count} entries out of its {list} list without saying that they were deleted. "
     "They stay as they were."
 )
+FEATURE_OFF = 3250
+"""QuickBooks has this feature switched off, or not at all (qbxml.md 6.2)."""
 TOLD_AGAIN = timedelta(days=7)
 """What stays as it is is told the operator once a week."""
 FIELDS = tuple(field.name for field in dataclasses.fields(Pass) if field.name != "skipped")
@@ -196,7 +198,13 @@ class ListSyncs:
             worth = list_sync.worth(
                 status_code=response.status_code, severity=response.severity, by_list_id=is_confirming
             )
-            if worth is Worth.NOTHING or (worth is Worth.ROWS_ONLY and kind in (ACTIVITY, DELETED)):
+            if list_sync.is_iterator_gone(one, status_code=response.status_code, ticket_hash=wc.ticket_hash):
+                log.info("list is begun again", company=owner.id, kind=kind, code=response.status_code)
+                _save(session, owner.id, list_sync.begin_iterator_again(one, _refusal(response)))
+            elif response.status_code == FEATURE_OFF and _is_switched_off(owner, kind):
+                # There is nothing to read, which is no failure; what came when it was on is kept.
+                _save(session, owner.id, dataclasses.replace(one, phase=Phase.DONE, asked_in="", failures=0, note=""))
+            elif worth is Worth.NOTHING or (worth is Worth.ROWS_ONLY and kind in (ACTIVITY, DELETED)):
                 self._fail(session, owner, [one], _refusal(response))
             elif kind == ACTIVITY:
                 self._take_activity(session, owner, one, response)
@@ -425,6 +433,14 @@ def _refusal(response: Response) -> str:
     if verdict.retry is Retry.DONE:
         return NOT_WHOLE.format(code=response.status_code)
     return f"{verdict.explanation} {verdict.next_step}"
+
+
+def _is_switched_off(owner: Company, kind: str) -> bool:
+    """Say whether a list belongs to a preference that is off in the company file."""
+    facts = CompanyFacts.model_validate(owner.preferences or {})
+    return (kind == ListKind.CLASS and facts.class_tracking is False) or (
+        kind == ListKind.SALES_TAX_CODE and facts.sales_tax is False
+    )
 
 
 def _file_key(owner: Company) -> str:

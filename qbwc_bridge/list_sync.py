@@ -16,7 +16,7 @@ from enum import StrEnum
 from mapping.lists import ListKind
 from qbwc_bridge.list_times import earlier, is_of_the_future, later_of
 from qbwc_bridge.session import Limits
-from qbxml.status_codes import ERROR_FROM, WARNING_FROM
+from qbxml.status_codes import ERROR_FROM, SPECIFIC_FROM, WARNING_FROM
 
 ACTIVITY = "activity"
 """CompanyActivityQuery: was the file put back from a backup."""
@@ -53,6 +53,8 @@ SKIPPED_MAX = 100
 """Unreadable rows of a list that are remembered."""
 NOT_FOUND = frozenset({1, 500})
 """How QuickBooks answers a question by ListID when an entry is not there (qbxml.md 0, 6.2)."""
+ITERATOR_LOSSES_MAX = 3
+"""How often in a row a list is begun again in the same session because QuickBooks forgot where it was."""
 ITERATOR_MAX = 60
 """Characters of an iteratorID; QuickBooks writes a GUID of 38."""
 
@@ -181,6 +183,15 @@ def worth(*, status_code: int, severity: str, by_list_id: bool) -> Worth:
     return Worth.ROWS_ONLY if status_code >= WARNING_FROM or severity == "Warn" else Worth.COMPLETE
 
 
+def is_iterator_gone(one: Pass, *, status_code: int, ticket_hash: str) -> bool:
+    """Say whether an error is only about where QuickBooks was in a list: 3391, and no source names all such codes.
+
+    The same question was taken when the iterator began, so what is refused of it now (3000 and up) is the iterator.
+    """
+    goes_on = bool(one.iterator) and one.iterator_of == ticket_hash and one.phase is not Phase.CONFIRMING
+    return goes_on and one.has_iterator and status_code >= SPECIFIC_FROM
+
+
 def proven_gone(asked: Collection[str], found: Collection[str], *, status_code: int, is_readable: bool) -> list[str]:
     """Give the ListIDs asked for that QuickBooks says are not there.
 
@@ -298,7 +309,7 @@ def ask(one: Pass, *, set_id: str, ticket_hash: str, now: datetime, limits: Limi
         from_name, most = one.range_from, limits.list_page
     elif one.has_iterator:
         # A page that was lost never comes again: a new iterator begins where the names came in order so far.
-        one = replace(one, after=one.after if one.is_ordered else "", is_ordered=True, remaining=None)
+        one = replace(one, after=one.after if one.is_ordered else "", is_ordered=True, iterator="", remaining=None)
         from_name, most = one.after, limits.list_page
     elif one.is_ordered:
         from_name, most = one.after, limits.list_page * one.widen + bool(one.after)
@@ -365,7 +376,11 @@ def take(
     if one.has_iterator:
         last = last if one.kind in RESUMABLE else ""
         kept = iterator if iterator and len(iterator) <= ITERATOR_MAX else ""
-        return replace(taken, after=last, iterator=kept, iterator_of=ticket_hash, remaining=remaining)
+        moved = last.casefold() != one.after.casefold()
+        failures = 0 if moved else one.failures  # only what moves on has an end by itself
+        return replace(
+            taken, after=last, iterator=kept, iterator_of=ticket_hash, remaining=remaining, failures=failures
+        )
     # The page ended where it began: more names than a page holds stand below one, so the page grows.
     stuck = last.casefold() == one.after.casefold()
     return replace(taken, after=last, widen=one.widen * 2 if stuck else 1)
@@ -416,6 +431,13 @@ def left_out(one: Pass) -> Pass | None:
         return None
     fresh = begin_full(replace(one, generation=one.generation - 1))
     return replace(fresh, restarts=one.restarts + 1, is_ordered=one.has_iterator, bound=one.bound)
+
+
+def begin_iterator_again(one: Pass, note: str) -> Pass:
+    """Give the pass after QuickBooks forgot an iterator: the same session goes on behind the last name that came."""
+    if one.failures >= ITERATOR_LOSSES_MAX:
+        return fail(one, note)
+    return replace(again(one), failures=one.failures + 1)
 
 
 def fail(one: Pass, note: str) -> Pass:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from mapping.lists import CompanyFacts
 from qbwc_bridge import books_check
 from qbwc_bridge.guard import Binding, Code, Judgement, OpenFile, is_same_place, judge_file, resembles
 from qbwc_bridge.list_entries import facts_of_company
@@ -64,6 +65,8 @@ def meet(
     owner.product = owner.product if seen.product is None else seen.product
     facts = facts_of_company(seen.preferences)
     if facts is not None:
+        if facts.shape != CompanyFacts.model_validate(owner.preferences or {}).shape:
+            owner.mapping_version += 1  # what waits may carry what a preference has no place for by now
         owner.preferences = facts.model_dump(mode="json")
     if judgement.asks:
         ask(owner, judgement.code, name=seen.company_name or "", path=company_file, at=now, release=seen.product)

@@ -8,6 +8,8 @@ WARNING_FROM = 500
 """Codes from here on are warnings: data may come, but perhaps not all of it (qbxml.md 6.1)."""
 ERROR_FROM = 1000
 """Codes from here on are errors and return no data, whatever the severity beside them says (qbxml.md 6.1)."""
+SPECIFIC_FROM = 3000
+"""Codes from here on say what is wrong with one request, not with QuickBooks as a whole."""
 
 _NOTHING = "Nothing to do."
 _SEND_TO_US = "Report this to the people who run the export; they correct it. The document waits until then."
@@ -339,6 +341,12 @@ STATUS_CODES: dict[int, Entry] = {
         "us",
         "Too many list readings were open in QuickBooks at the same time.",
         "Nothing to do: the export tries again in its next session.",
+    ),
+    3391: _later(
+        "list_reading_lost",
+        "us",
+        "QuickBooks forgot how far it was in a list that it gave page by page.",
+        "Nothing to do: the list is read on in the same session.",
     ),
     3500: _stop(
         "merge_refused",

@@ -75,6 +75,7 @@ class Faults:
     _odd: dict[str, deque[OddAnswer]] = field(default_factory=dict)
     _otherwise: deque["Otherwise"] = field(default_factory=deque)
     _spoilt: dict[str, int] = field(default_factory=dict)
+    _forgotten: dict[str, int] = field(default_factory=dict)
     struck: Counter[str] = field(default_factory=Counter)
     """How often a fault was really met, by the name of the function that orders it; not those that raise."""
     _openings: deque[_Refusal] = field(default_factory=deque)
@@ -143,6 +144,16 @@ class Faults:
         due = self._spoilt.get(name, 0)
         self._spoilt[name] = max(due - 1, 0)
         self.struck["spoil_row"] += due > 0
+        return due > 0
+
+    def forget_iterator(self, name: str, times: int = 1) -> None:
+        """The next questions of this name that go on with an iterator find it gone (qbxml.md 4.3)."""
+        self._forgotten[name] = self._forgotten.get(name, 0) + times
+
+    def forgets_iterator(self, name: str) -> bool:
+        """Whether the iterator of the question now due is gone."""
+        due = self._forgotten.get(name, 0)
+        self._forgotten[name] = max(due - 1, 0)
         return due > 0
 
     def lose_record(self, times: int = 1) -> None:
@@ -281,6 +292,12 @@ class Switches:
     refuse_literal_non_ascii: bool = True
     refuse_inactive_references: bool = True
     refuse_class_when_tracking_is_off: bool = False
+    refuse_tax_code_when_sales_tax_is_off: bool = False
+    """S9 says that QuickBooks then takes its non-taxable code; no source says that it never refuses."""
+    refuse_billable_mark_on_other_accounts: bool = True
+    """Where no cost is posted to, "Target is not reimbursable" answers either mark."""
+    iterator_code: int = 3391
+    """The status of an iteratorID that is no more; 3391 in a public report, others are possible."""
     refuse_negative_totals: bool = True
     refuse_empty_bills: bool = True
     refuse_adds_in_closed_period: bool = True

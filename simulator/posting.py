@@ -9,7 +9,7 @@ from lxml import etree
 from .arithmetic import cents, complete
 from .errors import RequestProblem, bad_reference, missing_element
 from .records import Account, Address, Bill, Customer, Invoice, Item, Line, Posted, Terms
-from .references import References, text_of
+from .references import References, refuse_feature, text_of
 from .values import is_true
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _LINE_LISTS = {
     "InventorySiteLocationRef": "Inventory Site Location",
     "SalesRepRef": "Sales Rep",
 }
+_REIMBURSABLE = {"CostOfGoodsSold", "Expense", "OtherExpense"}
 _NO_EXPENSE = {"AccountsReceivable", "AccountsPayable", "NonPosting"}
 
 
@@ -208,6 +209,8 @@ def _invoice_line(company: "CompanyFile", references: References, element: etree
             raise missing_element("ItemRef")
         return Line(kind="text", description=text_of(element, "Desc"))
     references.refuse_lists_not_kept(element, _LINE_LISTS, in_line=True)
+    if state.preferences.sales_tax_item is None and company.switches.refuse_tax_code_when_sales_tax_is_off:
+        refuse_feature(element, "SalesTaxCodeRef")
     code = references.resolve(element, "SalesTaxCodeRef", "Sales Tax Code", state.tax_codes, in_line=True)
     if code is None or state.preferences.sales_tax_item is None:
         # Without a code a line is saved as non-taxable, even for a taxable customer (qbxml.md 0.9).
@@ -290,6 +293,14 @@ def _expense_line(company: "CompanyFile", references: References, element: etree
     )
     if account is None:
         raise missing_element("AccountRef")
+    mark = text_of(element, "BillableStatus")
+    is_refused = company.switches.refuse_billable_mark_on_other_accounts
+    if mark and account.account_type not in _REIMBURSABLE and is_refused:
+        raise RequestProblem(
+            3210,
+            f'The "billable status" field has an invalid value "{mark}".  '
+            "QuickBooks error message: Target is not reimbursable.",
+        )
     return Line(
         kind="expense",
         account=account.list_id,

@@ -28,6 +28,12 @@ def find(entries: Sequence[Entry], list_id: str | None, full_name: str | None) -
     return None
 
 
+def refuse_feature(element: etree._Element, name: str) -> None:
+    """What belongs to a preference that is off has no place in a request."""
+    if element.find(name) is not None:
+        raise RequestProblem(3250, "This feature is not enabled or not available in this version of QuickBooks.")
+
+
 class References:
     """Resolves the references of one request, which is of one kind of form."""
 
@@ -69,10 +75,8 @@ class References:
     def class_id(self, element: etree._Element, *, in_line: bool = False) -> str | None:
         """The class; what happens while class tracking is off is a switch (qbxml.md 7.13)."""
         if not self._company.preferences.class_tracking:
-            if element.find("ClassRef") is not None and self._company.switches.refuse_class_when_tracking_is_off:
-                raise RequestProblem(
-                    3250, "This feature is not enabled or not available in this version of QuickBooks."
-                )
+            if self._company.switches.refuse_class_when_tracking_is_off:
+                refuse_feature(element, "ClassRef")
             return None
         found = self.resolve(element, "ClassRef", "Class", self._company.state.classes, in_line=in_line)
         return found.list_id if found else None

@@ -220,9 +220,11 @@ class Session:
             waiting, start = found.rows, 0
         else:
             iterator = element.get("iteratorID", "")
+            if self._company.faults.forgets_iterator(request.name):
+                self._iterators.pop(iterator, None)
             if iterator not in self._iterators:
-                # Which number QuickBooks gives here is not confirmed by any source.
-                raise RequestProblem(3000, f'The given object ID "{iterator}" in the field "iteratorID" is invalid.')
+                code = self._company.switches.iterator_code
+                raise RequestProblem(code, f'The iteratorID "{iterator}" is not valid.')
             found = _NO_ROWS
             waiting, start = self._iterators[iterator]
         if action == "Stop":

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from mapping.documents import BillLine, CarrierBill, Invoice, InvoiceLine, parse_document
+from mapping.fitting import without_class
 from mapping.issues import Change, Issue
 from mapping.links import Link, excerpt, links_of
+from mapping.lists import CompanyFacts
 from mapping.places import Place, places_of
 from mapping.roles import WORDS
 from qbxml.redact import redacted
@@ -300,6 +302,7 @@ def _exchange(session: Session, request: Request) -> Exchange:
 
 
 def _links(company: Company, document: Invoice | CarrierBill) -> list[Link]:
+    document = without_class(document, CompanyFacts.model_validate(company.preferences or {}))
     return links_of(document, accepted(excerpt(company.mapping, document)))
 
 

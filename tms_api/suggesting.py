@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from activities.company_lists import lists_near, loaded_lists
 from mapping.documents import CarrierBill, Invoice, parse_document
 from mapping.fits import fits
+from mapping.fitting import without_class
 from mapping.known_lists import KnownLists
 from mapping.links import excerpt, links_of
-from mapping.lists import ListKind
+from mapping.lists import CompanyFacts, ListKind
 from mapping.names import same_words
 from mapping.roles import Role
 from mapping.rules import CompanyMapping
@@ -173,7 +174,8 @@ def _found(
 def _documents(session: Session, company: Company, posted: Sequence[Mapping[str, Any]]) -> list[Invoice | CarrierBill]:
     seen = [*posted, *worklist.recent_documents(session, company.id, limit=DOCUMENTS_MAX)]
     parsed = (parse_document(data) for data in seen)
-    return [document for document in parsed if not isinstance(document, list)]
+    facts = CompanyFacts.model_validate(company.preferences or {})
+    return [without_class(document, facts) for document in parsed if not isinstance(document, list)]
 
 
 def seen_documents(session: Session, company: Company) -> list[Invoice | CarrierBill]:

@@ -227,6 +227,47 @@ def test_an_iterator_that_is_lost_in_the_middle(world: World) -> None:
     must_be_equal(world)
 
 
+@pytest.mark.parametrize("code", [3391, 3390, 3000, 3120])
+@pytest.mark.parametrize("name", ["CustomerQueryRq", "ItemQueryRq"])
+def test_a_forgotten_iterator_is_begun_again_in_the_same_session(world: World, name: str, code: int) -> None:
+    """Whatever number QuickBooks says it with: no entry has to wait for the next session."""
+    world.quickbooks.switches.iterator_code = code
+    world.quickbooks.faults.forget_iterator(name)
+    assert world.update().outcome == "ok"
+    assert lists.sync_of(world.database).state == "done"
+    must_be_equal(world)
+
+
+def test_an_iterator_that_is_never_known_comes_to_an_end(world: World) -> None:
+    """Customers come all the same, each time from the last name on; of items one session gives up."""
+    world.quickbooks.faults.forget_iterator("CustomerQueryRq", times=1000)
+    world.quickbooks.faults.forget_iterator("ItemQueryRq", times=1000)
+    before = len(world.message_sets())
+    world.update()
+    assert lists.list_of(world.database, "customer").phase == "done"
+    assert lists.list_of(world.database, "item").phase == "failed"
+    assert "page by page" in lists.list_of(world.database, "item").note
+    assert len(world.message_sets()) - before < 40
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "is_off"),
+    [
+        ("ClassQueryRq", "class", True),
+        ("SalesTaxCodeQueryRq", "sales_tax_code", True),
+        ("ClassQueryRq", "class", False),
+    ],
+)
+def test_a_list_of_a_feature_that_is_off_is_no_failure(world: World, query: str, kind: str, is_off: bool) -> None:
+    """What came when it was on stays; while the preference is on, the same answer is a failure."""
+    preferences = world.quickbooks.preferences
+    preferences.class_tracking, preferences.sales_tax_item = not is_off, None
+    world.quickbooks.faults.refuse_query(query, 3250, "This feature is not enabled.", times=1)
+    world.update()
+    assert lists.list_of(world.database, kind).phase == ("done" if is_off else "failed")
+    must_be_equal(world)
+
+
 @pytest.mark.parametrize("name", ["ListDeletedQueryRq", "CompanyActivityQueryRq"])
 def test_an_error_told_as_info_says_nothing_about_deletions_and_restores(world: World, name: str) -> None:
     """No word on restores does not mean that there was none, and no list is begun anew for it."""

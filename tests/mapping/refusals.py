@@ -30,6 +30,8 @@ class Situation:
     document: dict[str, Any] | None = None
     late: bool = False
     """It happens after the lists came over, so they still show the old state."""
+    avoided: bool = False
+    """What QuickBooks would refuse is left out of what is sent, so nothing is refused."""
     unforeseen: str | None = None
     """Why pre-flight cannot know it."""
 
@@ -57,6 +59,11 @@ def _id(company: CompanyFile, full_name: str) -> str:
 def _off_with_refusal(company: CompanyFile) -> None:
     company.preferences.class_tracking = False
     company.switches.refuse_class_when_tracking_is_off = True
+
+
+def _no_sales_tax_with_refusal(company: CompanyFile) -> None:
+    company.preferences.sales_tax_item = None
+    company.switches.refuse_tax_code_when_sales_tax_is_off = True
 
 
 def _closed(company: CompanyFile) -> None:
@@ -121,7 +128,44 @@ def situations() -> list[Situation]:
         ),
         *_references("a tax code", invoice, "Non", _default(invoice, "tax_code"), []),
         Situation(
-            "a class while tracking is off", invoice, 3250, {"classes": {"K": name("Brokerage")}}, _off_with_refusal
+            "a class while tracking is off",
+            invoice,
+            3250,
+            {"classes": {"K": name("Brokerage")}},
+            _off_with_refusal,
+            avoided=True,
+        ),
+        Situation(
+            "a tax code while sales tax is off",
+            invoice,
+            3250,
+            _default(invoice, "tax_code")("Non"),
+            _no_sales_tax_with_refusal,
+            avoided=True,
+        ),
+        Situation(
+            "a mark not to bill on an account without costs",
+            bill,
+            3210,
+            _charge(bill, "account")("Quick Pay Discounts"),
+            avoided=True,
+        ),
+        Situation(
+            "a mark to bill on an account without costs",
+            bill,
+            3210,
+            _charge(bill, "account")("Quick Pay Discounts"),
+            document={
+                "lines": [
+                    {
+                        "charge": "LINEHAUL",
+                        "amount": "1850.00",
+                        "customer": {"id": "job", "name": "Ironwood"},
+                        "billable": True,
+                    }
+                ]
+            },
+            avoided=True,
         ),
         Situation("no A/R account at all", invoice, 3270, {}, no_receivable),
         Situation("an invoice in the closed period", invoice, 3171, {}, _closed),
@@ -153,6 +197,7 @@ def situations() -> list[Situation]:
             3250,
             {"classes": {"K": name("Brokerage")}},
             _off_with_refusal,
+            avoided=True,
         ),
         Situation("no A/P account at all", bill, 3270, {}, no_payable),
         Situation("a bill in the closed period", bill, 3171, {}, _closed),

@@ -177,7 +177,7 @@ def test_parents_in_a_circle_come_to_an_end() -> None:
 def test_class_tracking_off(company: CompanyFile) -> None:
     company.preferences.class_tracking = False
     issues = mapping_issues(a_mapping({"classes": {"k": _name("Brokerage")}}), lists_of(company))
-    assert [issue.code for issue in issues] == ["class_tracking_off"]
+    assert [(issue.code, issue.is_error) for issue in issues] == [("class_tracking_off", False)]
 
 
 def test_a_customer_in_another_currency_needs_multi_currency() -> None:
