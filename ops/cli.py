@@ -131,6 +131,21 @@ def migrate() -> None:
     typer.echo(f"{migrate_database(_settings())} is at this program's version.")
 
 
+@app.command("move-database")
+def move_database(
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="URL", help="The database to move; default: the data folder's file.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--to", metavar="URL", help="An empty one; default: QBD_DATABASE_URL.")
+    ] = None,
+) -> None:
+    """Move everything into another, empty database, as from SQLite to PostgreSQL, with everything stopped."""
+    from ops.move_database import run_move  # noqa: PLC0415
+
+    run_move(_settings(), source=source, target=target, tell=typer.echo)
+
+
 @app.command()
 def prune(
     older_than: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from ops.beginnings import require_no_full_file
 from ops.private_files import tighten
 from ops.problems import ProblemError
 from ops.settings import Settings
@@ -17,10 +18,14 @@ class DataFolderError(ProblemError):
 
 
 def open_database(settings: Settings, *, passing: Passing = go_on, plans_once: bool = False) -> Database:
-    """Open the database; raise `DatabaseProblemError` unless it answers and is migrated. `plans_once`: see there."""
+    """Open the database; raise `DatabaseProblemError` unless it answers and is migrated. `plans_once`: see there.
+
+    Raises `BeginningAnewError` when it is empty and the data folder holds another that is not.
+    """
     database = _opened(settings, passing, plans_once=plans_once)
     try:
         database.check()
+        require_no_full_file(settings, database)
     except BaseException:
         database.close()
         raise
@@ -32,6 +37,8 @@ def migrate(settings: Settings) -> str:
     database = _opened(settings)
     try:
         database.migrate()
+        database.check()  # it may have been moved
+        require_no_full_file(settings, database)
         return database.shown
     finally:
         database.close()

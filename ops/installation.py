@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSyste
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from ops.beginnings import unknown_to_database
 from ops.database import open_database
 from ops.doctor import ago
 from ops.exits import settle
@@ -37,16 +38,20 @@ WRONG = "  <-- "
 def describe_installation(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], bool]:
     """Give the lines, each wrong one with the next step, and whether all is well."""
     now = datetime.now(UTC)
+    database = None
     try:
         database = open_database(settings)
+        lines = _database_lines(database, now)
+        return _judged(lines + asyncio.run(_temporal_lines(settings, environ, database)))
     except DatabaseProblemError as error:
         lines = [f"Database           {error}{WRONG}nothing works without it"]
-    else:
-        try:
-            lines = _database_lines(database, now)
-        finally:
+        return _judged(lines + asyncio.run(_temporal_lines(settings, environ, None)))
+    finally:
+        if database is not None:
             database.close()
-    lines += asyncio.run(_temporal_lines(settings, environ))
+
+
+def _judged(lines: list[str]) -> tuple[list[str], bool]:
     return lines, not any(WRONG in line for line in lines)
 
 
@@ -88,7 +93,7 @@ def _clock(shown: datetime | None, now: datetime) -> str:
     return text + (f"{WRONG}set the clocks by NTP" if apart > CLOCK_MAX else "")
 
 
-async def _temporal_lines(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+async def _temporal_lines(settings: Settings, environ: Mapping[str, str], database: Database | None) -> list[str]:
     try:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
             client = await connect_temporal(settings, environ, patience_s=0)
@@ -101,6 +106,7 @@ async def _temporal_lines(settings: Settings, environ: Mapping[str, str]) -> lis
             await _attributes(client),
             *[await _workers(client, queue, name) for queue, name in QUEUES],
             await _stuck(client),
+            *([await _known(client, database)] if database is not None else []),
         ]
     except RPCError as error:
         text = f"namespace {client.namespace}: {error.message[:120]}"
@@ -123,6 +129,13 @@ async def _attributes(client: Client) -> str:
         return f"Search attributes  all {len(search_attributes.ALL)} are there"
     names = " ".join(f"--name {name} --type Keyword" for name in missing)
     return f"Search attributes  {', '.join(missing)} missing{WRONG}temporal operator search-attribute create {names}"
+
+
+async def _known(client: Client, database: Database) -> str:
+    unknown = await unknown_to_database(database, client)
+    return f"Exports            {unknown or 'Temporal knows none without our database'}" + (
+        f"{WRONG}before anything is exported" if unknown else ""
+    )
 
 
 async def _stuck(client: Client) -> str:

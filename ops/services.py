@@ -85,6 +85,7 @@ def run_codec(settings: Settings) -> None:
 def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
     """Run the Temporal worker until a signal comes."""
     from ops import wiring  # noqa: PLC0415
+    from ops.beginnings import tell_of_unknown_exports  # noqa: PLC0415
     from ops.garbage import leave_out_what_stays  # noqa: PLC0415
     from ops.observing import process_registry, process_tracing, require_metrics_port, serve_metrics  # noqa: PLC0415
     from ops.worker_process import MissingSearchAttributesError, run  # noqa: PLC0415
@@ -108,6 +109,7 @@ def run_worker(settings: Settings, around: Surroundings | None = None) -> None:
         try:
             client = await wiring.connect_temporal(settings, runtime=runtime, tracing=tracing)
             serve_metrics(settings, "metrics_port", registry)
+            await tell_of_unknown_exports(database, client)
             leave_out_what_stays()
             await run(
                 client,

@@ -256,7 +256,17 @@ class Settings(BaseSettings):
         """Give the address of the database: the one that was set, or the file in the data folder."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data_dir.absolute() / 'qbd.sqlite3'}"
+        return self.embedded_database
+
+    @property
+    def embedded_file(self) -> Path:
+        """Give the file of the database that is used when none is named."""
+        return self.data_dir.absolute() / "qbd.sqlite3"
+
+    @property
+    def embedded_database(self) -> str:
+        """Give the address of that file."""
+        return f"sqlite:///{self.embedded_file}"
 
     @property
     def payload_key_ring(self) -> KeyRing:

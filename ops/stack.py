@@ -9,20 +9,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from temporalio.service import RPCError
 
 from ops import embedded
-from ops.database import make_data_folder, migrate
+from ops.beginnings import unknown_to_database
+from ops.database import make_data_folder, migrate, open_database
 from ops.exits import settle
 from ops.ports import NO_TLS, require_all_free
 from ops.problems import StackError
 from ops.secret_key import with_secret_key
 from ops.settings import Settings, env_name
 from ops.supervisor import Part, Supervisor
+from ops.wiring import connect_temporal
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEMPORAL_CHOSEN_BY = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
@@ -165,10 +168,21 @@ async def _start_and_watch(
     supervisor: Supervisor, settings: Settings, environ: Mapping[str, str], tell: Callable[[str], None]
 ) -> None:
     await supervisor.start()
-    for line in addresses(settings, environ):
+    for line in [*addresses(settings, environ), *await _warnings(settings, environ)]:
         tell(line)
     tell("ready; Ctrl-C stops everything")
     await supervisor.watch()
+
+
+async def _warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Say what a person should know before anything is exported."""
+    with closing(open_database(settings)) as database:
+        try:
+            client = await connect_temporal(settings, child_environment(settings, environ), patience_s=0)
+            unknown = await unknown_to_database(database, client)
+        except (RuntimeError, RPCError, OSError):
+            return []  # a Temporal of the user's that is away just now: the processes say so themselves
+    return [unknown] if unknown is not None else []
 
 
 def addresses(settings: Settings, environ: Mapping[str, str]) -> Sequence[str]:

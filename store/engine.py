@@ -172,6 +172,7 @@ class Database:
             with self.engine.connect() as connection:
                 connection.execute(text("select 1"))
                 current = _revision_of(connection)
+                moved = epochs.moved_to(connection) if current == revisions()[-1] else None
         except SQLAlchemyError as error:
             raise DatabaseProblemError(
                 f"The database {self.shown} does not answer: {str(error.__cause__ or error).splitlines()[0]}"
@@ -181,6 +182,17 @@ class Database:
                 f"The database {self.shown} is at migration {current or 'none'}, this program needs {revisions()[-1]}. "
                 "Run: ./qbd migrate"
             )
+        if moved is not None:
+            to, at = moved
+            raise DatabaseProblemError(
+                f"Everything in {self.shown} was moved to {to} on {at:%B %-d, %Y}, so this one is not used any more. "
+                "Set QBD_DATABASE_URL to that one."
+            )
+
+    def is_at_this_version(self) -> bool:
+        """Say whether it is at this program's migration, and not at a later one."""
+        with self.engine.connect() as connection:
+            return _revision_of(connection) == revisions()[-1]
 
     def answers(self) -> bool:
         """Say whether the database answers and was ever migrated; never raises.

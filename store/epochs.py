@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from store import secrets
@@ -28,6 +28,8 @@ STEPPED_BACK = "database_stepped_back"
 SET_SIZE = 20
 """Requests that are looked up together; each asks QuickBooks two questions."""
 LAST_ERROR = "Our database lost its last changes."
+MOVED = "moved"
+"""Name of the row that says where everything was moved to (moving.py)."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,17 @@ def settle(session: Session, doubt: Doubt, *, new_id: Callable[[], str]) -> int:
         owner.look_everything_since = owner.look_everything_since or owner.doubt_since
     owner.doubt_since = None
     return held
+
+
+def mark_moved(connection: Connection, *, to: str, now: datetime) -> None:
+    """Note that everything is in another database now; `to` is its address without a password."""
+    connection.execute(insert(Epoch).values(name=MOVED, identity=to, started=None, seen_at=now, is_certain=False))
+
+
+def moved_to(connection: Connection) -> tuple[str, datetime] | None:
+    """Give where everything was moved to, and when; None for a database that is in use."""
+    row = connection.execute(select(Epoch.identity, Epoch.seen_at).where(Epoch.name == MOVED)).first()
+    return (row.identity or "", row.seen_at) if row is not None else None
 
 
 def is_over(session: Session, *, seen_at: datetime) -> bool:
