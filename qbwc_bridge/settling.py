@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from qbwc_bridge import books_check, recovery
+from qbwc_bridge import books_check, recovery, references
 from qbwc_bridge.observing import Observation
 from qbwc_bridge.rulings import Again, Arrived, Rejected, Ruling, Unknown
 from qbwc_bridge.session import Limits, pause_after
@@ -103,6 +103,8 @@ class Settling:
         request: Request,
         ruling: Rejected,
     ) -> None:
+        references.read_again(session, request.company_id, ruling, at=self._clock())
+        ruling = references.told_by_name(session, request.company_id, ruling)
         verdict = ruling.verdict
         failure = Failure(
             code=verdict.code,

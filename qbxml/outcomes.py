@@ -1,7 +1,7 @@
 """The catalogue: every code of QuickBooks as a cause, a sentence, an owner, a next step and a rule for retrying.
 
-The code decides first. Only three codes that locks and refusals share are read from their text, because texts are
-translated in non-US products (qbxml.md 6.2).
+The code decides first. Only 3140 and three codes that locks and refusals share are read from their text, because texts
+are translated in non-US products (qbxml.md 6.2).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from qbxml import invalid_references
 from qbxml.hresults import HRESULTS
 from qbxml.qbwc_codes import QBWC_CODES, QbwcCode
 from qbxml.status_codes import ERROR_FROM, STATUS_BY_TEXT, STATUS_CODES, STATUS_RANGES
@@ -16,7 +17,6 @@ from qbxml.verdicts import Entry, Owner, Retry, Verdict
 
 __all__ = ["QBWC_CODES", "Owner", "QbwcCode", "Retry", "Verdict", "classify_hresult", "classify_status"]
 
-_REFERENCE = re.compile(r'reference to QuickBooks (?P<kind>.+?) "(?P<name>.*?)" in the (?P<place>[^.]+)\.')
 _HEX = re.compile(r"0x([0-9a-f]{1,8})|(?:&h)?([0-9a-f]{8})&?", re.IGNORECASE)
 """With the prefix of C or of Basic, or without one. Eight digits are never a decimal form: failures have ten there."""
 _DECIMAL = re.compile(r"-?[0-9]{1,10}")
@@ -37,14 +37,9 @@ def classify_status(code: int, severity: str, message: str) -> Verdict:
     entry = STATUS_CODES.get(code) or next((e for low, high, e in STATUS_RANGES if low <= code <= high), None)
     if entry is None:
         return _unknown_status(code, severity, message)
-    verdict = entry.verdict(str(code))
-    if code == 3140 and (match := _REFERENCE.search(message)):
-        return dataclasses.replace(
-            verdict,
-            explanation=f'QuickBooks cannot use the {match["kind"]} "{match["name"]}" in the {match["place"]}: '
-            "it does not exist, is inactive or has the wrong type.",
-        )
-    return verdict
+    if code == invalid_references.CODE:
+        entry = invalid_references.entry_of(invalid_references.read(message))
+    return entry.verdict(str(code))
 
 
 def classify_hresult(hresult: str, message: str, *, after_write: bool) -> Verdict:

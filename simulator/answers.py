@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from lxml import etree
 
@@ -95,6 +96,16 @@ class Answers:
             put(element, "ListID", list_id)
             put(element, "FullName", full_name)
 
+    def currency(self, parent: etree._Element, name: str | None, tag: str = "CurrencyRef") -> None:
+        """A reference to a currency; files that keep only one have none."""
+        chosen = self._company.preferences
+        if not chosen.multi_currency:
+            return
+        full_name = name or chosen.home_currency
+        element = etree.SubElement(parent, tag)
+        put(element, "ListID", f"{crc32(full_name.encode()) % 0xFFFF:X}-1228259412")
+        put(element, "FullName", full_name)
+
     def transaction(self, entry: Posted, *, with_lines: bool) -> etree._Element:
         """InvoiceRet or BillRet; queries show lines only when asked (qbxml.md 4.5)."""
         return self._invoice(entry, with_lines) if isinstance(entry, Invoice) else self._bill(entry, with_lines)
@@ -107,6 +118,12 @@ class Answers:
         put(ret, "EditSequence", entry.edit_sequence)
         put(ret, "TxnNumber", entry.txn_number)
         return ret
+
+    def _currency_of(self, entry: Posted) -> str | None:
+        if not self._company.preferences.multi_currency:
+            return None
+        parties = (*self._company.state.customers, *self._company.state.vendors)
+        return next((party.currency for party in parties if party.list_id == entry.entity), None)
 
     def _invoice(self, entry: Invoice, with_lines: bool) -> etree._Element:
         ret = self._head("InvoiceRet", entry)
@@ -133,6 +150,7 @@ class Answers:
         put(ret, "SalesTaxTotal", amount(entry.tax_total))
         put(ret, "AppliedAmount", amount(entry.applied))
         put(ret, "BalanceRemaining", amount(entry.balance))
+        self.currency(ret, self._currency_of(entry))
         put(ret, "Memo", entry.memo)
         put(ret, "IsPaid", entry.balance == 0)
         put(ret, "IsToBePrinted", entry.is_to_be_printed)
@@ -169,6 +187,7 @@ class Answers:
         put(ret, "TxnDate", entry.txn_date)
         put(ret, "DueDate", entry.due_date)
         put(ret, "AmountDue", amount(entry.total))
+        self.currency(ret, self._currency_of(entry))
         put(ret, "RefNumber", entry.ref_number)
         self.reference(ret, "TermsRef", entry.terms)
         put(ret, "Memo", entry.memo)
@@ -270,6 +289,7 @@ class Answers:
         put(ret, "TotalBalance", amount(self._balance(family)))
         self.reference(ret, "SalesTaxCodeRef", entry.tax_code)
         put(ret, "JobStatus", "None" if entry.parent else None)
+        self.currency(ret, entry.currency)
         return ret
 
     def _vendor(self, entry: Vendor) -> etree._Element:
@@ -281,6 +301,7 @@ class Answers:
         self.reference(ret, "TermsRef", entry.terms)
         put(ret, "IsVendorEligibleFor1099", False)
         put(ret, "Balance", amount(self._balance({entry.list_id})))
+        self.currency(ret, entry.currency)
         return ret
 
     def _item(self, entry: Item) -> etree._Element:
@@ -329,4 +350,5 @@ class Answers:
         balance = sum((e.balance for e in self._company.ledger if e.account == entry.list_id), Decimal("0.00"))
         put(ret, "Balance", amount(balance))
         put(ret, "TotalBalance", amount(balance))
+        self.currency(ret, entry.currency)
         return ret

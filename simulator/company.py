@@ -217,22 +217,35 @@ class CompanyFile:
         parent: Customer | None = None,
         terms: Terms | None = None,
         address: Address | None = None,
+        currency: str | None = None,
         is_active: bool = True,
     ) -> Customer:
         """Add a customer, or a job under one; customers and vendors share one name space (qbxml.md 7.10)."""
         common = self._common("customers", name, parent, is_active)
-        customer = Customer(**common, terms=terms.list_id if terms else None, bill_address=address)
+        customer = Customer(**common, terms=terms.list_id if terms else None, bill_address=address, currency=currency)
         if parent is None:
             customer.company_name = name[:41]
         self.state.customers.append(customer)
         return customer
 
     def add_vendor(
-        self, name: str, *, terms: Terms | None = None, address: Address | None = None, is_active: bool = True
+        self,
+        name: str,
+        *,
+        terms: Terms | None = None,
+        address: Address | None = None,
+        currency: str | None = None,
+        is_active: bool = True,
     ) -> Vendor:
         """Add a vendor."""
         common = self._common("vendors", name, None, is_active)
-        vendor = Vendor(**common, terms=terms.list_id if terms else None, address=address, company_name=name[:41])
+        vendor = Vendor(
+            **common,
+            terms=terms.list_id if terms else None,
+            address=address,
+            company_name=name[:41],
+            currency=currency,
+        )
         self.state.vendors.append(vendor)
         return vendor
 
@@ -243,11 +256,12 @@ class CompanyFile:
         *,
         parent: Account | None = None,
         number: str | None = None,
+        currency: str | None = None,
         is_active: bool = True,
     ) -> Account:
         """Add an account of a type of the schema, such as Income or CostOfGoodsSold."""
         common = self._common("accounts", name, parent, is_active)
-        account = Account(**common, account_type=account_type, number=number)
+        account = Account(**common, account_type=account_type, number=number, currency=currency)
         self.state.accounts.append(account)
         return account
 

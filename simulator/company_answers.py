@@ -108,7 +108,8 @@ def preferences(file: "CompanyFile") -> etree._Element:
         IsUsingProgressInvoicing=False,
         IsPrintingItemsWithZeroAmounts=False,
     )
-    part("MultiCurrencyPreferences", IsMultiCurrencyOn=chosen.multi_currency)
+    currencies = part("MultiCurrencyPreferences", IsMultiCurrencyOn=chosen.multi_currency)
+    answers.currency(currencies, None, "HomeCurrencyRef")
     part(
         "MultiLocationInventoryPreferences",
         IsMultiLocationInventoryAvailable=False,

@@ -78,12 +78,17 @@ def not_found(value: str) -> Status:
     )
 
 
-def bad_reference(kind: str, value: str, place: str) -> RequestProblem:
-    """An unknown, inactive or unsuitable reference (qbxml.md 6.2, 3140)."""
+NO_SUCH_RECORD = "Invalid argument.  The specified record does not exist in the list."
+WRONG_CURRENCY = "The currency of the account must be either in home currency or the transaction currency."
+TYPE_NEEDED = "The account for this transaction must be of type {}."
+
+
+def bad_reference(kind: str, value: str, place: str, why: str = NO_SUCH_RECORD) -> RequestProblem:
+    """An unknown, inactive or unsuitable reference (qbxml.md 6.2, 3140); the second sentence says which."""
     return RequestProblem(
         3140,
         f'There is an invalid reference to QuickBooks {kind} "{value}" in the {place}.  '
-        "QuickBooks error message: Invalid argument.  The specified record does not exist in the list.",
+        f"QuickBooks error message: {why}",
     )
 
 

@@ -292,6 +292,10 @@ class Switches:
     refuse_literal_non_ascii: bool = True
     refuse_inactive_references: bool = True
     refuse_class_when_tracking_is_off: bool = False
+    home_account_serves_foreign_parties: bool = False
+    """QuickBooks' words allow "home currency or the transaction currency"; receivables of each currency are apart."""
+    account_of_last_document: bool = True
+    """Without an A/R or A/P account the one of the newest document of this kind is taken, whatever its currency."""
     refuse_tax_code_when_sales_tax_is_off: bool = False
     """S9 says that QuickBooks then takes its non-taxable code; no source says that it never refuses."""
     refuse_billable_mark_on_other_accounts: bool = True

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from .arithmetic import cents, complete
-from .errors import RequestProblem, bad_reference, missing_element
-from .records import Account, Address, Bill, Customer, Invoice, Item, Line, Posted, Terms
+from .errors import WRONG_CURRENCY, RequestProblem, bad_reference, missing_element
+from .records import Account, Address, Bill, Customer, Invoice, Item, Line, Posted, Terms, Vendor
 from .references import References, refuse_feature, text_of
 from .values import is_true
 
@@ -107,13 +107,42 @@ def _address(element: etree._Element, name: str) -> Address | None:
     return {str(part.tag): text for part in found if (text := text_of(found, str(part.tag)))}
 
 
-def _account(company: "CompanyFile", references: References, element: etree._Element, name: str, kind: str) -> Account:
-    found = references.account(element, name, lambda account: account.account_type == kind)
-    if found is None:
-        found = next((a for a in company.state.accounts if a.account_type == kind and a.is_active), None)
+def _account(
+    company: "CompanyFile", references: References, element: etree._Element, kind: str, party: Customer | Vendor
+) -> Account:
+    """The A/R or A/P account, which must be in the currency of the customer or vendor (qbxml-life.md 9)."""
+    name = "ARAccountRef" if kind == "AccountsReceivable" else "APAccountRef"
+    found = references.receivable_or_payable(element, name, kind) or _usual_account(company, kind, party)
     if found is None:
         raise RequestProblem(3270, "There is no posting account for this transaction.")
+    home = company.preferences.home_currency
+    wanted, own = party.currency or home, found.currency or home
+    serves = own == home and company.switches.home_account_serves_foreign_parties
+    if company.preferences.multi_currency and own != wanted and not serves:
+        value = element.findtext(f"{name}/ListID") or found.full_name
+        raise bad_reference(name[:2] + " Account", value, str(element.tag).removesuffix("Add"), WRONG_CURRENCY)
     return found
+
+
+def _usual_account(company: "CompanyFile", kind: str, party: Customer | Vendor) -> Account | None:
+    fitting = [a for a in company.state.accounts if a.account_type == kind and a.is_active]
+    if not company.preferences.multi_currency:
+        return next(iter(fitting), None)
+    form = Invoice if kind == "AccountsReceivable" else Bill
+    last = next((entry.account for entry in reversed(company.ledger) if isinstance(entry, form)), None)
+    if last is not None and company.switches.account_of_last_document:
+        return next((a for a in fitting if a.list_id == last), None)
+    return next((a for a in fitting if a.currency == party.currency), None)
+
+
+def _refuse_foreign(
+    company: "CompanyFile", account: Account, party: Customer | Vendor, element: etree._Element
+) -> None:
+    """What a line posts to is in the home currency or in that of the document."""
+    home = company.preferences.home_currency
+    if company.preferences.multi_currency and (account.currency or home) not in (home, party.currency or home):
+        value = element.findtext("AccountRef/ListID") or account.full_name
+        raise bad_reference("Account", value, "Bill line", WRONG_CURRENCY)
 
 
 def _terms(
@@ -147,7 +176,7 @@ def _invoice(company: "CompanyFile", element: etree._Element) -> Invoice:
         raise missing_element("CustomerRef")
     references.refuse_lists_not_kept(element, _INVOICE_LISTS)
     class_id = references.class_id(element)
-    account = _account(company, references, element, "ARAccountRef", "AccountsReceivable")
+    account = _account(company, references, element, "AccountsReceivable", customer)
     template = references.resolve(
         element, "TemplateRef", "Template", state.templates, suits=lambda t: t.template_type == "Invoice"
     ) or next((t for t in state.templates if t.template_type == "Invoice" and t.is_active), None)
@@ -264,7 +293,7 @@ def _bill(company: "CompanyFile", element: etree._Element) -> Bill:
     vendor = references.resolve(element, "VendorRef", "Vendor", state.vendors)
     if vendor is None:
         raise missing_element("VendorRef")
-    account = _account(company, references, element, "APAccountRef", "AccountsPayable")
+    account = _account(company, references, element, "AccountsPayable", vendor)
     terms = _terms(company, references, element, vendor.terms)
     txn_date = _date(element, "TxnDate") or company.today()
     days = terms.due_days if terms else state.preferences.days_bills_due
@@ -280,19 +309,20 @@ def _bill(company: "CompanyFile", element: etree._Element) -> Bill:
         external_guid=text_of(element, "ExternalGUID"),
     )
     for line in element.iterchildren("ExpenseLineAdd"):
-        bill.lines.append(_expense_line(company, references, line))
+        bill.lines.append(_expense_line(company, references, line, vendor))
     for line in element.iterchildren("ItemLineAdd"):
         bill.lines.append(_item_line(company, references, line))
     _refuse_groups(element, "ItemGroupLineAdd", "Bill")
     return bill
 
 
-def _expense_line(company: "CompanyFile", references: References, element: etree._Element) -> Line:
+def _expense_line(company: "CompanyFile", references: References, element: etree._Element, vendor: Vendor) -> Line:
     account = references.account(
         element, "AccountRef", lambda found: found.account_type not in _NO_EXPENSE, in_line=True
     )
     if account is None:
         raise missing_element("AccountRef")
+    _refuse_foreign(company, account, vendor, element)
     mark = text_of(element, "BillableStatus")
     is_refused = company.switches.refuse_billable_mark_on_other_accounts
     if mark and account.account_type not in _REIMBURSABLE and is_refused:

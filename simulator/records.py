@@ -29,6 +29,8 @@ class Customer(ListObject):
     bill_address: Address | None = None
     terms: str | None = None
     tax_code: str | None = None
+    currency: str | None = None
+    """Its name in QuickBooks, such as `Canadian Dollar`; None: the home currency."""
 
 
 class Vendor(ListObject):
@@ -37,6 +39,7 @@ class Vendor(ListObject):
     company_name: str | None = None
     address: Address | None = None
     terms: str | None = None
+    currency: str | None = None
 
 
 ItemKind = Literal["Service", "NonInventory", "OtherCharge", "Discount", "SalesTax"]
@@ -67,6 +70,7 @@ class Account(ListObject):
     account_type: str
     number: str | None = None
     description: str | None = None
+    currency: str | None = None
 
 
 class Terms(ListObject):
@@ -214,6 +218,7 @@ class Preferences(BaseModel):
     closing_date: date | None = None
     days_bills_due: int = 10
     multi_currency: bool = False
+    home_currency: str = "US Dollar"
     sales_tax_item: str | None = None
     automatic_login_allowed: bool = False
 

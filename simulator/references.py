@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lxml import etree
 
-from .errors import RequestProblem, bad_reference, missing_element
+from .errors import NO_SUCH_RECORD, TYPE_NEEDED, RequestProblem, bad_reference, missing_element
 from .records import Account, ListObject
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class References:
         *,
         in_line: bool = False,
         suits: Callable[[Entry], bool] = lambda _: True,
+        why: str = NO_SUCH_RECORD,
     ) -> Entry | None:
         """The entry that a reference names; None when the reference is absent (qbxml.md 6.2: 3140, 3150)."""
         reference = element.find(name)
@@ -62,8 +63,10 @@ class References:
             return None
         found = find(entries, list_id, full_name)
         hidden = found is not None and not found.is_active and self._company.switches.refuse_inactive_references
-        if found is None or hidden or not suits(found):
+        if found is None or hidden:
             raise bad_reference(kind, list_id or full_name or "", self._place(in_line))
+        if not suits(found):
+            raise bad_reference(kind, list_id or full_name or "", self._place(in_line), why)
         return found
 
     def account(
@@ -71,6 +74,18 @@ class References:
     ) -> Account | None:
         """An account of a suitable type."""
         return self.resolve(element, name, "Account", self._company.state.accounts, in_line=in_line, suits=suits)
+
+    def receivable_or_payable(self, element: etree._Element, name: str, account_type: str) -> Account | None:
+        """The A/R or A/P account, which QuickBooks calls so and asks for by its type."""
+        words = "Accounts Receivable" if account_type == "AccountsReceivable" else "Accounts Payable"
+        return self.resolve(
+            element,
+            name,
+            name[:2] + " Account",
+            self._company.state.accounts,
+            suits=lambda account: account.account_type == account_type,
+            why=TYPE_NEEDED.format(words),
+        )
 
     def class_id(self, element: etree._Element, *, in_line: bool = False) -> str | None:
         """The class; what happens while class tracking is off is a switch (qbxml.md 7.13)."""

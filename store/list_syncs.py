@@ -42,3 +42,10 @@ def request_sync(session: Session, company_id: str, *, at: datetime, full: bool)
         sync.state = REQUESTED
     session.flush()
     return sync
+
+
+def ask_whole(session: Session, company_id: str, kind: str) -> None:
+    """Have the next sync read all of a list, as what changed would not tell what is wrong with it."""
+    row = session.get(ListSync, (company_id, kind))
+    if row is not None:
+        row.needs_full = True

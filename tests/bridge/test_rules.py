@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from mapping.lists import ListKind
+from qbwc_bridge.references import kind_of
 from simulator.records import Invoice
 from store.engine import Database
-from tests.support import stores
+from tests.support import lists, stores
 from tests.support.company_files import store_lists
 from tests.support.direct import DirectWire
 from tests.support.world import World
@@ -41,3 +43,56 @@ def test_class_tracking_is_switched_off_while_a_document_waits(world: World, ref
     assert isinstance(posted, Invoice)
     assert posted.class_id is None
     world.must_hold()
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("AR Account", ListKind.ACCOUNT),
+        ("AP Account", ListKind.ACCOUNT),
+        ("Account", ListKind.ACCOUNT),
+        ("Customer", ListKind.CUSTOMER),
+        ("Customer:Job", ListKind.CUSTOMER),
+        ("Vendor", ListKind.VENDOR),
+        ("Item", ListKind.ITEM),
+        ("Item Sales Tax", ListKind.ITEM),
+        ("InvoiceLine SalesTaxCode", ListKind.SALES_TAX_CODE),
+        ("Sales Tax Code", ListKind.SALES_TAX_CODE),
+        ("Terms", ListKind.TERMS),
+        ("Class", ListKind.CLASS),
+        ("Template", ListKind.TEMPLATE),
+        ("SalesRep", None),
+        ("", None),
+    ],
+)
+def test_which_list_quickbooks_means(words: str, kind: ListKind | None) -> None:
+    assert kind_of(words) is kind
+
+
+@pytest.mark.parametrize("happens", ["deleted", "inactive"])
+def test_a_customer_is_no_more_since_the_last_session(world: World, happens: str) -> None:
+    """People read the name, not the ListID; the next session reads the list whole, and pre-flight knows."""
+    book = world.quickbooks
+    customer = next(one for one in book.state.customers if one.full_name == "Cafe Rio Foods")
+    with world.changed_mapping() as mapping:
+        mapping["customers"]["cus_88"] = {"list_id": customer.list_id, "full_name": customer.full_name}
+    request_id = world.queue(stores.an_invoice())
+    if happens == "deleted":
+        book.remove_entry(customer.list_id)
+    else:
+        book.set_active(customer.list_id, False)
+    generation = lists.list_of(world.database, "customer").generation
+    world.update()
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert outcome.failure.code == "3140"
+    assert 'the Customer "Cafe Rio Foods" in the Invoice' in outcome.failure.explanation
+    assert '"Cafe Rio Foods"' in outcome.failure.message
+    assert customer.list_id not in outcome.failure.explanation + outcome.failure.message
+    world.clock.forward(hours=2)
+    world.update()
+    assert lists.list_of(world.database, "customer").generation > generation
+    assert (customer.list_id in lists.gone(world.database)) == (happens == "deleted")
+    if happens == "inactive":
+        assert lists.in_store(world.database)["customer", customer.list_id][2] is False
