@@ -122,7 +122,7 @@ class Answers:
     def _currency_of(self, entry: Posted) -> str | None:
         if not self._company.preferences.multi_currency:
             return None
-        parties = (*self._company.state.customers, *self._company.state.vendors)
+        parties: list[Customer | Vendor] = [*self._company.state.customers, *self._company.state.vendors]
         return next((party.currency for party in parties if party.list_id == entry.entity), None)
 
     def _invoice(self, entry: Invoice, with_lines: bool) -> etree._Element:

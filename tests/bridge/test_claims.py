@@ -28,7 +28,7 @@ def failed(world: World, document_id: str = "inv_1") -> str:
     """An export that QuickBooks refused; gives the Add that it was."""
     request_id = world.queue(stores.an_invoice(document_id))
     number = str(world.request(request_id).facts["ref_number"])
-    world.quickbooks.faults.reject(number, 3140, "There is an invalid reference")
+    world.quickbooks.faults.reject(number, 3180, "There was an error when saving")
     world.update()
     outcome = world.outcome(request_id)
     assert outcome is not None
