@@ -15,7 +15,12 @@ OURS = ("migrate", "temporal-setup", "bridge", "api", "worker", "prune")
 JOBS = ("migrate", "temporal-setup", "temporal-schema")
 PORTLESS = ("prune",)
 """Long-running, but nobody calls them: that they run is all that can be seen of them from outside."""
-USER = {"SOAP_HOST": "qb.example.com", "API_HOST": "qb-api.example.com", "CONSOLE_HOST": "qb-console.example.com"}
+USER = {
+    "SOAP_HOST": "qb.example.com",
+    "API_HOST": "qb-api.example.com",
+    "CONSOLE_HOST": "qb-console.example.com",
+    "IMAGE_TAG": "v7-2-gabcdef",
+}
 """What a user must choose."""
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 

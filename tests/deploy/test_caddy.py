@@ -87,7 +87,7 @@ class Front:
             "QBD_TEMPORAL_PORT": str(self.ports["temporal"]),
         }
 
-    def start(self, *, api_clients: str = "private_ranges") -> None:
+    def start(self, *, api_clients: str = "private_ranges", nat: str = "192.0.2.1") -> None:
         for name in ("bridge", "api"):
             self.start_ours(name)
         assert CADDY is not None
@@ -105,6 +105,7 @@ class Front:
             "BRIDGES": f"{host}:{self.ports['bridge']}",
             "APIS": f"{host}:{self.ports['api']}",
             "API_CLIENTS": api_clients,
+            "NAT_ADDRESSES": nat,
             "TLS_ISSUER": "internal",
             "HTTPS_PORT": str(self.ports["https"]),
             "CADDY_HEALTH_PORT": str(self.ports["health"]),
@@ -290,10 +291,12 @@ def test_sessions_go_through_it_and_on_after_a_bridge_died(front: Front) -> None
         assert api.get("/v1/companies/acme").json()["connection"]["state"] == "connected"
 
 
-def test_strangers_do_not_reach_the_api(tmp_path: Path) -> None:
+@pytest.mark.parametrize("refused", [{"api_clients": "203.0.113.0/24"}, {"nat": "127.0.0.1"}], ids=["stranger", "NAT"])
+def test_strangers_do_not_reach_the_api(tmp_path: Path, refused: dict[str, str]) -> None:
+    """Nor does who has the address of Docker's own NAT, although that is a private one."""
     front = Front(tmp_path)
     try:
-        front.start(api_clients="203.0.113.0/24")
+        front.start(**refused)
         with front.client() as http:
             assert http.get(f"https://{HOSTS['API_HOST']}/healthz").status_code == 403
             assert http.get(f"https://{HOSTS['SOAP_HOST']}/qbwc").status_code == 200

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import QueuePool
 
 from ops.cli import app
+from ops.embedded import temporal_binary
 from ops.settings import FILE_SUFFIX, env_name, load_settings, secret_fields, settings_table
 from ops.worker_process import STOP_GRACE
 from store.engine import Database
@@ -33,6 +35,8 @@ IMAGE_VARIABLES = {
         "BIND_ON_IP",
         "PROMETHEUS_ENDPOINT",
         "NUM_HISTORY_SHARDS",
+        "SQL_MAX_CONNS",
+        "SQL_VIS_MAX_CONNS",
     },
     # Options of temporal-sql-tool.
     "temporalio/admin-tools": {"SQL_PLUGIN", "SQL_HOST", "SQL_PORT", "SQL_USER"},
@@ -40,6 +44,12 @@ IMAGE_VARIABLES = {
 }
 SOAP_PORT, API_PORT = 8080, 8081
 DRAIN_S, KEPT_DAYS = 10, 400
+TEMPORAL_SERVICES = 4
+"""Frontend, history, matching and worker: each has pools of its own."""
+RESERVED = 3
+"""For superusers, by PostgreSQL's default."""
+SERVER_PROCESSES = 20
+"""Of PostgreSQL itself, beside one for each connection."""
 LONGEST_CALL_S = 30
 """docs/deploy.md: what a call of a Web Connector may take; the API gives a request's body as long."""
 
@@ -128,7 +138,11 @@ def test_commands_exist(services: dict[str, Any]) -> None:
 
 
 def test_images_are_pinned(services: dict[str, Any]) -> None:
-    for service in services.values():
+    """Ours by the name of its build: two builds under one name could not be told apart, nor be gone back to."""
+    for name, service in services.items():
+        if name in OURS:
+            assert service["image"] == f"tms-quickbooks-desktop:{compose_file.USER['IMAGE_TAG']}"
+            continue
         pin = r"[a-z/-]+:[0-9]+(\.[0-9]+)+(-bookworm)?(@sha256:[0-9a-f]{64})?"
         assert re.fullmatch(pin, service["image"]), service["image"]
 
@@ -152,12 +166,64 @@ def test_every_service_is_closed_and_limited(services: dict[str, Any]) -> None:
 
 def test_only_caddy_is_reachable_from_outside(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert published == {"caddy": ["443:443"], "temporal-ui": ["127.0.0.1:8233:8080"]}
+    assert published == {"caddy": ["0.0.0.0:443:443"], "temporal-ui": ["127.0.0.1:8233:8080"]}
     internal = {name for name, one in compose_file.load()["networks"].items() if one.get("internal")}
     for name in ("postgresql", "temporal", "bridge", *JOBS):
         assert set(services[name]["networks"]) <= internal, name
     assert services["postgresql"]["networks"] == ["database"]
     assert "database" not in services["caddy"]["networks"] + services["temporal-ui"]["networks"]
+
+
+def test_who_comes_through_dockers_nat_is_not_taken_for_a_neighbor(services: dict[str, Any]) -> None:
+    """An IPv6 client, or one of Docker's proxy, bears the gateway's address: a private one. Caddy knows them all."""
+    networks = compose_file.load()["networks"]
+    gateways = [networks[name]["ipam"]["config"][0]["gateway"] for name in services["caddy"]["networks"]]
+    assert services["caddy"]["environment"]["NAT_ADDRESSES"].split() == gateways
+    for name in services["caddy"]["networks"]:
+        [config] = networks[name]["ipam"]["config"]
+        assert ip_address(config["gateway"]) in ip_network(config["subnet"])
+        assert "enable_ipv6" not in networks[name]
+    for service in services.values():
+        assert all(ip_address(port.split(":")[0]).version == 4 for port in service.get("ports", []))
+    caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text("utf-8")
+    api = caddyfile.partition("https://{$API_HOST}")[2].partition("\n}\n")[0]
+    assert 0 < api.find("remote_ip {$NAT_ADDRESSES") < api.find("@stranger") < api.find("reverse_proxy")
+
+
+def test_temporals_server_is_the_one_that_the_tests_use(services: dict[str, Any]) -> None:
+    """The embedded server of the pinned requirements: what runs in production was seen at work."""
+    told = subprocess.run(
+        [temporal_binary(), "--version"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    found = re.search(r"Server (\d+\.\d+\.\d+)", told)
+    assert found is not None, told
+    for name in ("temporal", "temporal-schema"):
+        assert services[name]["image"].partition("@")[0].rpartition(":")[2] == found[1], name
+
+
+def test_a_new_database_password_restarts_what_holds_it_and_nothing_else(services: dict[str, Any]) -> None:
+    page = (PROJECT / "docs" / "deploy.md").read_text("utf-8")
+    [named] = re.findall(r"^docker compose up --detach --no-deps --force-recreate (.+)$", page, re.MULTILINE)
+    holding = {name for name, service in services.items() if "database_url" in service.get("secrets", [])}
+    assert set(named.split()) == holding - set(JOBS)
+
+
+def test_postgresql_lets_everybody_in(services: dict[str, Any]) -> None:
+    """All connections that the file's processes may open at once, and those of an upgrade and of an operator."""
+    usual, of_bridge = most_connections()
+    temporal = services["temporal"]["environment"]
+    ours = sum(
+        services[name]["deploy"].get("replicas", 1) * (of_bridge if name == "bridge" else usual)
+        for name in OURS
+        if name not in JOBS
+    )
+    theirs = TEMPORAL_SERVICES * (int(temporal["SQL_MAX_CONNS"]) + int(temporal["SQL_VIS_MAX_CONNS"]))
+    command = " ".join(services["postgresql"]["command"])
+    [allowed] = re.findall(r"max_connections=(\d+)", command)
+    assert ours + theirs + 2 * usual + RESERVED <= int(allowed)
+    assert services["postgresql"]["deploy"]["resources"]["limits"]["pids"] >= int(allowed) + SERVER_PROCESSES
+    for page in (PROJECT / "docs" / "deploy.md", compose_file.FILE):
+        assert f"{ours + theirs} " in page.read_text("utf-8"), page.name
 
 
 def test_who_talks_shares_a_network(services: dict[str, Any]) -> None:
@@ -235,14 +301,20 @@ def ports_of(service: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in service["environment"].items() if key.endswith("_PORT")}
 
 
-def test_connections_that_our_processes_may_open_are_told() -> None:
-    """Whoever runs more of them raises PostgreSQL's own limit by this number."""
+def most_connections() -> tuple[int, int]:
+    """What a process may open at most, and a bridge."""
     database = Database("postgresql://nobody@127.0.0.1/nothing")
     pools = [engine.pool for engine in database.engines if isinstance(engine.pool, QueuePool)]
     usual, *of_bridges = (pool.size() + pool._max_overflow for pool in pools)
+    return usual, usual + sum(of_bridges)
+
+
+def test_connections_that_our_processes_may_open_are_told() -> None:
+    """Whoever runs more of them raises PostgreSQL's own limit by this number."""
+    usual, of_bridge = most_connections()
     told = re.compile(r"bridge opens up to (\d+) connections.*?other process up to (\d+)", re.DOTALL)
     for page in (PROJECT / "docs" / "deploy.md", compose_file.FILE):
-        assert told.findall(page.read_text("utf-8")) == [(str(usual + sum(of_bridges)), str(usual))], page.name
+        assert told.findall(page.read_text("utf-8")) == [(str(of_bridge), str(usual))], page.name
 
 
 def test_what_a_user_may_set_is_documented() -> None:
