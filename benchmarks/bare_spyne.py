@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from ops.http_server import serve_wsgi
+from ops.settings import load_settings
 from qbwc_bridge import spyne_compat
-from qbwc_bridge.server import serve
 from qbwc_bridge.wsgi import silence_spyne
 
 
@@ -36,4 +37,4 @@ def app() -> Any:
 
 
 if __name__ == "__main__":
-    raise SystemExit(serve(app(), "127.0.0.1", int(sys.argv[1])))
+    serve_wsgi(app(), load_settings({}), port=int(sys.argv[1]))

@@ -96,7 +96,7 @@ def bridge() -> None:
     """Run only the SOAP service for the QuickBooks Web Connector."""
     from ops.services import run_bridge  # noqa: PLC0415
 
-    raise typer.Exit(run_bridge(_settings()))
+    run_bridge(_settings())
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Ending the API without losing a call: first it says that it is not ready, then it lets nobody in, then it ends."""
+"""Ending a server without losing a call: first it says that it is not ready, then it lets nobody in, then it ends."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import socket
 from types import FrameType
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 READY = "/readyz"
+
+_log = structlog.get_logger(__name__)
 
 
 class DrainingServer(uvicorn.Server):
@@ -25,6 +28,7 @@ class DrainingServer(uvicorn.Server):
         """Begin to listen."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        _log.info("listens", host=self.config.host, port=self.config.port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; with no time for that, or when asked again, end at once."""

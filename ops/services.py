@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,25 +21,18 @@ if TYPE_CHECKING:
     from ops.wiring import Bridge, Surroundings
 
 
-def run_bridge(settings: Settings, build: Callable[[Settings], Bridge] | None = None) -> int:
+def run_bridge(settings: Settings, build: Callable[[Settings], Bridge] | None = None) -> None:
     """Serve the Web Connector until a signal comes; `build` makes another bridge than production's."""
     from ops import wiring  # noqa: PLC0415
+    from ops.http_server import serve_wsgi  # noqa: PLC0415
     from ops.observing import require_metrics_port  # noqa: PLC0415
-    from qbwc_bridge.client_address import client_address  # noqa: PLC0415
-    from qbwc_bridge.server import serve  # noqa: PLC0415
 
     configure_logging(settings.log_level)
     require_free(settings.soap_port, env_name("soap_port"), settings.listen)
     require_metrics_port(settings, "bridge_metrics_port")
     bridge = (build or wiring.bridge)(settings)
     try:
-        return serve(
-            bridge.application,
-            settings.listen,
-            settings.soap_port,
-            drain_s=settings.drain_s,
-            address_of=functools.partial(client_address, trusted=settings.proxy_networks),
-        )
+        serve_wsgi(bridge.application, settings, port=settings.soap_port)
     finally:
         bridge.close()
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from ops.http_server import PunctualProtocol, server_config
+from ops.http_server import HEAD_BYTES_MAX, StrictProtocol, server_config
 from ops.settings import load_settings
-from qbwc_bridge.http_requests import HEAD_BYTES_MAX
 from tests.api.conftest import KEY, World, an_invoice
 from tms_api import security
 
@@ -75,7 +74,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(world: World, monkeyp
     assert answer.json()["code"] == "request_timeout"
 
 
-class Hasty(PunctualProtocol):
+class Hasty(StrictProtocol):
     header_s = 0.2
 
 

@@ -138,9 +138,9 @@ def test_the_bridge_is_not_reached_from_elsewhere(tmp_path: Path) -> None:
     """By the address of another interface of this machine, as a neighbour would come."""
     [port] = free_ports(1)
     script = (
-        "from ops.settings import load_settings\nfrom qbwc_bridge.server import serve\n"
+        "from ops.http_server import serve_wsgi\nfrom ops.settings import load_settings\n"
         "from tests.soap.fake_service import app\n"
-        f"raise SystemExit(serve(app(), load_settings({{}}).listen, {port}))"
+        f"serve_wsgi(app(), load_settings({{}}), port={port})"
     )
     environ = {**os.environ, "PYTHONPATH": str(PROJECT), "FAKE_NOTEBOOK": str(tmp_path / "calls")}
     process = subprocess.Popen([sys.executable, "-c", script], env=environ, stderr=subprocess.PIPE, text=True)

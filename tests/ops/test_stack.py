@@ -94,7 +94,7 @@ def test_up_restarts_what_dies_and_stops_cleanly(tmp_path: Path) -> None:
     assert code == 0, output.read_text()
     assert len(children) == 4  # Temporal, worker, bridge, API: no one has processes of its own
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-    assert (tmp_path / "data" / "logs" / "bridge.log").read_text().count("bridge_listens") == 2
+    assert (tmp_path / "data" / "logs" / "bridge.log").read_text().count("listens") == 2
     assert output.read_text().splitlines()[-1] == "stopped"
 
 

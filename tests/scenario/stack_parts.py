@@ -92,7 +92,7 @@ def main(part: str) -> int:
     settings = load_settings(os.environ)
     match part:
         case "bridge":
-            return services.run_bridge(settings, bridge)
+            services.run_bridge(settings, bridge)
         case "api":
             services.run_api(settings, surroundings())
         case "worker":

@@ -5,28 +5,24 @@ Over real sockets: the bridge, and the API with the console on it and the codec 
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import ASGIApp
 
 from ops.codec_server import build_codec_app
-from ops.http_server import server_config
+from ops.http_server import FIELDS_MAX, HEAD_BYTES_MAX
 from ops.settings import load_settings
 from ops.wiring import api_app
-from qbwc_bridge.http_requests import FIELDS_MAX, HEAD_BYTES_MAX, BadRequestError, RequestReader
-from qbwc_bridge.server import Server
+from qbwc_bridge.front import Front, environment
 from qbwc_bridge.wsgi import build_wsgi
 from store.engine import Database
 from store.key_ring import read_key_ring
 from tests.soap.fake_service import RecordingService
 from tests.support.raw_http import answers_to, status_lines
+from tests.support.served import served
 
 HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 PATHS = {"bridge": b"/qbwc", "api": b"/v1/companies", "console": b"/console/sign-in", "codec": b"/decode"}
@@ -80,22 +76,6 @@ BAD_WHOLE: dict[str, bytes] = {
 CASES = {name: b"POST @ HTTP/1.1\r\nHost: a\r\n" + rest for name, rest in BAD.items()} | BAD_WHOLE
 
 
-class _Quiet(uvicorn.Server):
-    """Runs beside the tests, so it takes no signals."""
-
-    def install_signal_handlers(self) -> None:
-        """Take none."""
-
-
-def _in_thread(app: ASGIApp) -> tuple[uvicorn.Server, threading.Thread, int]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = server_config(app, load_settings({}), port=0, host="127.0.0.1", lifespan="off")
-    server = _Quiet(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-    thread.start()
-    return server, thread, int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """Give the ports of the servers, each over production's own code."""
@@ -103,20 +83,10 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     settings = load_settings({"QBD_DATA_DIR": str(folder), "QBD_SECRET_KEY": "s" * 32})
     database = Database(settings.database)
     database.migrate()
-    api = _in_thread(api_app(settings, database))
-    codec = _in_thread(
-        build_codec_app(database, read_key_ring(""), ui_origin="http://ui", clock=lambda: datetime.now(UTC))
-    )
-    listener = socket.create_server(("127.0.0.1", 0))
-    bridge = Server(build_wsgi(RecordingService(), public_url="", support_page=lambda _company: None), listener)
-    thread = threading.Thread(target=bridge.run)
-    thread.start()
-    yield {"bridge": int(listener.getsockname()[1]), "api": api[2], "console": api[2], "codec": codec[2]}
-    bridge.told_to_end()
-    for server, _, _ in (api, codec):
-        server.should_exit = True
-    for one in (thread, api[1], codec[1]):
-        one.join(20)
+    bridge = Front(build_wsgi(RecordingService(), public_url="", support_page=lambda _company: None))
+    codec = build_codec_app(database, read_key_ring(""), ui_origin="http://ui", clock=lambda: datetime.now(UTC))
+    with served(bridge) as soap, served(api_app(settings, database)) as api, served(codec) as codec_port:
+        yield {"bridge": soap, "api": api, "console": api, "codec": codec_port}
     database.close()
 
 
@@ -153,22 +123,63 @@ def test_good_requests_are_read_one_after_the_other(ports: dict[str, int], serve
 
 def test_an_underscore_is_no_hyphen() -> None:
     """A proxy guards X-Forwarded-For and lets X_Forwarded_For through, which in an environment has the same name."""
-    from qbwc_bridge.connections import Connection, environment
-
-    reader = RequestReader(keep_max=10)
-    reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 1.2.3.4\r\nContent_Length: 5\r\n\r\n")
-    assert reader.is_whole()
-    with socket.socket() as sock:
-        environ = environment(reader.take(), Connection(sock, "8.8.8.8", keep_max=0, now=0.0), ("h", 80))
+    scope = {
+        "method": "GET",
+        "raw_path": b"/",
+        "query_string": b"",
+        "http_version": "1.1",
+        "server": ("h", 80),
+        "client": ("8.8.8.8", 1),
+        "headers": [(b"host", b"a"), (b"x_forwarded_for", b"1.2.3.4"), (b"content_length", b"5")],
+    }
+    environ = environment(scope)
     assert "HTTP_X_FORWARDED_FOR" not in environ
     assert environ["CONTENT_LENGTH"] == "0"
 
 
+@pytest.mark.parametrize("cut", [1, 7])
+@pytest.mark.parametrize("server", ["bridge", "api"])
+def test_it_is_refused_however_it_is_cut(ports: dict[str, int], server: str, cut: int) -> None:
+    """Byte by byte too: one answer at most (lost, if it was closed while we sent), and none to what is hidden."""
+    wrong: dict[str, bytes] = {}
+    for name in ("length and chunks", "a list of lengths", "a length behind the chunks", "two hosts", "no host"):
+        request = CASES[name].replace(b"@", PATHS[server]) + HIDDEN
+        parts = [request[at : at + cut] for at in range(0, len(request), cut)]
+        answer = answers_to(ports[server], *parts)
+        # The API answers 401 on the header alone, before a body that is bad.
+        if [line[9:12] for line in status_lines(answer)] not in ([b"400"], [b"401"], []):
+            wrong[name] = answer[:200]
+    assert not wrong
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_the_reader_refuses_it_however_it_is_cut(name: str) -> None:
-    """Byte by byte too, and never after it gave a request away."""
-    reader = RequestReader(keep_max=100)
-    with pytest.raises(BadRequestError):
-        for byte in CASES[name].replace(b"@", b"/"):
-            reader.receive(bytes([byte]))
-            assert not reader.is_whole()
+def test_a_good_request_before_has_its_answer_first(ports: dict[str, int], name: str) -> None:
+    """In one packet: the good one is answered, the bad one is refused or unanswered, and nothing behind is read."""
+    bad = CASES[name].replace(b"@", b"/qbwc")
+    for good in (HIDDEN, HIDDEN * 2):
+        lines = status_lines(answers_to(ports["bridge"], good + bad + HIDDEN))
+        answered = [line[9:12] for line in lines]
+        asked = [b"200"] * good.count(b"GET ")
+        assert answered in (asked, [*asked, b"400"]), (name, answered)
+
+
+def test_fields_behind_the_chunks_are_none_of_the_header() -> None:
+    """A proxy guards X-Forwarded-For in the header; what a client writes behind its body is not taken for it."""
+    seen: list[object] = []
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        seen.extend(name for name in environ if name.startswith("HTTP_"))
+        start_response("200 OK", [("Content-Length", "0"), ("Connection", "close")])
+        return []
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request = head + b"1\r\na\r\n0\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
+    with served(Front(application)) as port:
+        assert status_lines(answers_to(port, request)) == [b"HTTP/1.1 200 OK"]
+    assert seen == ["HTTP_HOST"]
+
+
+def test_an_upgrade_is_not_taken_up(ports: dict[str, int]) -> None:
+    """What follows would be another protocol: the request is answered once, and the connection ends."""
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    assert status_lines(answers_to(ports["bridge"], upgrade + HIDDEN)) == [b"HTTP/1.1 200 OK"]

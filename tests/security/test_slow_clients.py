@@ -5,29 +5,33 @@ Over real sockets; the clients' addresses are told by a proxy that is trusted, a
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from wsgiref.types import WSGIApplication
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ops import http_server
+from ops.keys import create_key
 from ops.ports import free_ports
-from qbwc_bridge import connections, unfinished
-from qbwc_bridge.client_address import client_address
-from qbwc_bridge.connections import Connection
-from qbwc_bridge.server import CALL_THREADS, PAGE_THREADS, Server
+from ops.settings import load_settings
+from ops.wiring import api_app
+from qbwc_bridge import front, unfinished
+from qbwc_bridge.front import CALL_THREADS, PAGE_THREADS, Front
 from qbwc_bridge.unfinished import BODIES_MAX, BODIES_OF_ADDRESS_MAX, BYTES_MAX, Half, who_ends
 from qbwc_bridge.wsgi import build_wsgi
+from store.engine import Database
 from telemetry import collectors
 from tests.soap.fake_service import RecordingService
 from tests.soap.server_process import envelope
 from tests.support.raw_http import answers_to, status_lines
+from tests.support.served import served
 
 CALL = envelope("<serverVersion/>")
 WITHIN_S = 1.0
@@ -40,20 +44,13 @@ def application() -> WSGIApplication:
 
 
 @contextmanager
-def serving(app: WSGIApplication | None = None, **options: int) -> Iterator[int]:
+def serving(
+    app: WSGIApplication | None = None, *, limits: Mapping[str, object] | None = None, **options: int
+) -> Iterator[int]:
     """Run the server in a thread; give its port."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    address_of = functools.partial(client_address, trusted=PROXIES)
-    server = Server(app or application(), listener, address_of=address_of, **options)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        server.told_to_end()
-        server.told_to_end()
-        thread.join(30)
-        assert not thread.is_alive()
+    front = Front(app or application(), trusted=PROXIES, **options)
+    with served(front, limits=limits, proxy_headers=False) as port:
+        yield port
 
 
 def post(body: bytes, *, address: str = "8.8.8.8", length: int | None = None) -> bytes:
@@ -94,10 +91,32 @@ def test_unfinished_bodies_hold_up_nobody(addresses: Sequence[str]) -> None:
         assert halves[-1].recv(65536).startswith(b"HTTP/1.1 200")
 
 
+def test_unfinished_bodies_hold_up_nobody_at_the_api(tmp_path: Path) -> None:
+    """Seventy of one address, of a key that is good; its own whole requests and the health check are answered."""
+    settings = load_settings({"QBD_DATA_DIR": str(tmp_path)})
+    database = Database(settings.database)
+    database.migrate()
+    key = create_key(settings, "test").key
+    head = f" /v1/companies HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n".encode()
+    body = b'{"company_id": 1}'
+    posted = b"POST" + head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with served(api_app(settings, database)) as port, ExitStack() as stack:
+        halves = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(70)]
+        for one in halves:
+            one.sendall(posted + body[:5])
+        for request in (GET % b"/healthz", b"GET" + head + b"\r\n"):
+            begun = time.monotonic()
+            assert [line[9:12] for line in status_lines(answers_to(port, request))] == [b"200"]
+            assert time.monotonic() - begun < WITHIN_S
+        halves[-1].sendall(body[5:])
+        assert halves[-1].recv(65536).startswith(b"HTTP/1.1 422")
+    database.close()
+
+
 def test_the_slowest_of_a_crowd_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the reason; who sent more by then, and other addresses, go on."""
     monkeypatch.setattr(unfinished, "BODIES_OF_ADDRESS_MAX", 3)
-    monkeypatch.setattr(unfinished, "GRACE_S", 0.0)
+    monkeypatch.setattr(unfinished, "GRACE_S", 0.001)
     with serving() as port, ExitStack() as stack:
         other, silent, quick = (half_sent(port, address, stack) for address in ("9.9.9.9", "8.8.8.8", "8.8.8.8"))
         quick.sendall(CALL[20:-1])
@@ -121,7 +140,7 @@ def _is_ended(one: socket.socket) -> bool:
 
 
 def test_a_body_that_stops_ends_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "SILENCE_S", 0.1)
+    monkeypatch.setattr(front, "SILENCE_S", 0.1)
     with serving() as port, ExitStack() as stack:
         answer = half_sent(port, "8.8.8.8", stack).recv(65536)
         assert answer.startswith(b"HTTP/1.1 408")
@@ -130,7 +149,7 @@ def test_a_body_that_stops_ends_with_its_reason(monkeypatch: pytest.MonkeyPatch)
 
 def test_connections_without_a_header_make_room() -> None:
     """Silent ones beyond the limit end, the oldest first; whoever asks is let in."""
-    with serving(connections_max=20) as port, ExitStack() as stack:
+    with serving(limits={"connections_max": 20}) as port, ExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(60)]
         all_answer(port, "8.8.8.8")
         assert silent[0].recv(1) == b""
@@ -246,44 +265,47 @@ def test_who_ends(halves: list[Half[int]], ended: list[int]) -> None:
     assert who_ends(halves) == ended
 
 
-def _with(connection: Connection, **values: object) -> Connection:
-    for name, value in values.items():
-        setattr(connection, name, value)
-    return connection
+def test_a_body_that_trickles_ends_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte prolongs its time, and not without end."""
+    monkeypatch.setattr(front, "BODY_S", 0.3)
+    with serving() as port, ExitStack() as stack:
+        one = half_sent(port, "8.8.8.8", stack)
+        one.settimeout(0.02)
+        begun = time.monotonic()
+        while True:
+            one.sendall(b" ")
+            try:
+                answer = one.recv(65536)
+                break
+            except TimeoutError:
+                assert time.monotonic() - begun < 10
+        assert answer.startswith(b"HTTP/1.1 408")
 
 
-def _begun(connection: Connection) -> None:
-    connection.reader.receive(b"POST / HT")
+def test_a_reply_that_is_not_taken_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes it slowly goes on; whoever takes nothing does not hold it for ever."""
+    monkeypatch.setattr(http_server, "UNTAKEN_S", 0.2)
+    large = b"x" * 30_000_000
 
+    def app(_environ, start_response):  # type: ignore[no-untyped-def]
+        start_response("200 OK", [("Content-Length", str(len(large)))])
+        return [large]
 
-def _in_body(connection: Connection) -> None:
-    connection.reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab")
-    assert not connection.reader.is_whole()
-
-
-def _nothing(connection: Connection) -> None:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("came", "values", "ends_at"),
-    [
-        (_nothing, {}, 1000 + connections.FIRST_HEAD_S),
-        (_begun, {"progress_at": 1015.0}, 1000 + connections.FIRST_HEAD_S),
-        (_nothing, {"has_asked": True}, 1000 + connections.IDLE_S),
-        (_begun, {"has_asked": True}, 1000 + connections.FIRST_HEAD_S),
-        (_in_body, {"progress_at": 1010.0}, 1010 + connections.SILENCE_S),
-        (_in_body, {"progress_at": 1590.0}, 1000 + connections.BODY_S),
-        (_nothing, {"out": memoryview(b"x"), "progress_at": 1500.0}, 1500 + connections.SILENCE_S),
-        (_nothing, {"lingers": True, "progress_at": 1500.0}, 1500 + connections.LINGER_S),
-    ],
-)
-def test_how_long_each_may_take(came: Callable[[Connection], None], values: dict[str, object], ends_at: float) -> None:
-    """Bytes that trickle do not prolong the time for a header, nor without end that for a body."""
-    with socket.socket() as sock:
-        connection = _with(Connection(sock, "8.8.8.8", keep_max=100, now=1000.0), **values)
-        came(connection)
-        assert connection.deadline() == ends_at
+    with serving(app) as port, ExitStack() as stack:
+        silent, slow = (stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in "ab")
+        for one in (silent, slow):
+            one.sendall(post(b"a"))
+        came, begun = 0, time.monotonic()
+        while chunk := slow.recv(1 << 18):
+            came += len(chunk)
+            if time.monotonic() - begun < 1:
+                time.sleep(0.02)  # as slow as the network of an office; five times the patience in all
+        assert came > len(large)
+        came = 0
+        with suppress(ConnectionResetError):
+            while chunk := silent.recv(1 << 20):
+                came += len(chunk)
+        assert came < len(large)
 
 
 def test_the_metrics_port_waits_for_no_silent_client(monkeypatch: pytest.MonkeyPatch) -> None:

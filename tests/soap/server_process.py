@@ -72,8 +72,9 @@ def free_port() -> int:
 
 def start_process(port: int, notebook: Path, log: Path) -> subprocess.Popen[bytes]:
     script = (
-        "from qbwc_bridge.server import serve\nfrom tests.soap.fake_service import app\n"
-        f"raise SystemExit(serve(app(), '127.0.0.1', {port}))"
+        "from ops.http_server import serve_wsgi\nfrom ops.settings import load_settings\n"
+        "from tests.soap.fake_service import app\n"
+        f"serve_wsgi(app(), load_settings({{}}), port={port})"
     )
     with log.open("ab") as sink:
         return subprocess.Popen(

@@ -40,8 +40,9 @@ def draining(tmp_path: Path) -> Server:
 
 def serving(draining: Server, go: Path, *, drain_s: int) -> subprocess.Popen[bytes]:
     script = (
-        "from qbwc_bridge.server import serve\nfrom tests.soap.fake_service import app\n"
-        f"raise SystemExit(serve(app(), '127.0.0.1', {draining.port}, drain_s={drain_s}))"
+        "from ops.http_server import serve_wsgi\nfrom ops.settings import load_settings\n"
+        "from tests.soap.fake_service import app\n"
+        f"serve_wsgi(app(), load_settings({{'QBD_DRAIN_S': '{drain_s}'}}), port={draining.port})"
     )
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "FAKE_NOTEBOOK": str(draining.notebook), "FAKE_WAIT": str(go)}
     command = [sys.executable, "-c", script]
@@ -52,7 +53,7 @@ def serving(draining: Server, go: Path, *, drain_s: int) -> subprocess.Popen[byt
 def test_a_second_signal_waits_for_nothing_but_calls_under_way(draining: Server, tmp_path: Path) -> None:
     """Whoever asks twice does not want to drain; the call under way gets its answer all the same."""
     go = tmp_path / "go"
-    process = serving(draining, go, drain_s=600)
+    process = serving(draining, go, drain_s=20)
     answers: list[int] = []
     call = threading.Thread(target=lambda: answers.append(draining.post(SLOW).status))
     try:
