@@ -46,9 +46,9 @@ class StoreLists:
         """Find the entries with this full name that have not vanished."""
         return [item_of(row) for row in lists.entries_named(self._session, self._company_id, kind, full_name)]
 
-    def has_active(self, kind: ListKind, entry_type: str) -> bool:
-        """Say whether there is an active entry of a type."""
-        return lists.has_active(self._session, self._company_id, kind, entry_type)
+    def active_of(self, kind: ListKind, entry_type: str) -> Sequence[ListItem]:
+        """Give the active entries of a type, by their names."""
+        return [item_of(row) for row in lists.active_of(self._session, self._company_id, kind, entry_type)]
 
 
 def loaded_lists(

@@ -1,6 +1,7 @@
-"""A document and its rules as this company file can take them: what a preference that is off leaves no place for.
+"""A document and its rules as this company file can take them: what a preference that is off leaves no place for, and
+the account in the party's currency.
 
-Everything that is left out is noted with the reason; nothing of it keeps a document back.
+Everything that is left out or put in place of a default is noted with the reason; nothing of it keeps a document back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from mapping.fits import is_reimbursable
 from mapping.issues import Change
 from mapping.links import links_of
 from mapping.lists import CompanyFacts, ListItem, Lists
+from mapping.party_accounts import better_account, chosen
 from mapping.roles import Role
 from mapping.rules import BillDefaults, CompanyRules, InvoiceDefaults, Target
 from mapping.targets import find_target
@@ -36,13 +38,16 @@ class Fitted:
 
 
 def fit(document: Invoice | CarrierBill, rules: CompanyRules, lists: Lists) -> Fitted:
-    """Leave out what the preferences have no place for; what QuickBooks did not tell changes nothing."""
+    """Leave out what the preferences have no place for, and choose accounts; what is not known changes nothing."""
     changes: list[Change] = []
     if lists.facts.class_tracking is False:
         rules = _without_classes(document, rules, changes)
         document = without_class(document, lists.facts)
     if lists.facts.sales_tax is False and isinstance(document, Invoice):
         rules = _without_tax_code(document, rules, changes)
+    account = better_account(document, rules, lists)
+    if account is not None:
+        rules = _with_account(document, rules, account, changes)
     if isinstance(document, CarrierBill):
         rules = rules.model_copy(update={"not_reimbursable": _not_reimbursable(document, rules, lists)})
     return Fitted(document=document, rules=rules, changes=tuple(changes))
@@ -72,6 +77,25 @@ def _without_tax_code(document: Invoice, rules: CompanyRules, changes: list[Chan
     name = _name(defaults.tax_code)
     changes.append(_left_out("defaults.invoice.tax_code", "SalesTaxCodeRef", name, _NO_SALES_TAX))
     return _with_defaults(document, rules, defaults.model_copy(update={"tax_code": None}))
+
+
+def _with_account(
+    document: Invoice | CarrierBill, rules: CompanyRules, account: Target, changes: list[Change]
+) -> CompanyRules:
+    field, tag = ("ap_account", "APAccountRef") if isinstance(document, CarrierBill) else ("ar_account", "ARAccountRef")
+    before = chosen(document, rules)
+    if before is not None:
+        changes.append(
+            Change(
+                path=f"defaults.{document.kind}.{field}",
+                field=tag,
+                before=_name(before),
+                after=_name(account),
+                reason="The customer or vendor is kept in another currency than the default account, so the account "
+                "in its currency is taken.",
+            )
+        )
+    return _with_defaults(document, rules, _defaults(document, rules).model_copy(update={field: account}))
 
 
 def _not_reimbursable(document: CarrierBill, rules: CompanyRules, lists: Lists) -> tuple[Target, ...]:

@@ -41,9 +41,10 @@ class KnownLists:
         """Find the entries with this full name that have not vanished."""
         return self._named.get((kind, full_name.casefold()), ())
 
-    def has_active(self, kind: ListKind, entry_type: str) -> bool:
-        """Say whether there is an active entry of a type."""
-        return any(entry.type == entry_type for entry in self.entries(kind) if entry.is_active)
+    def active_of(self, kind: ListKind, entry_type: str) -> Sequence[ListItem]:
+        """Give the active entries of a type, by their names."""
+        found = [entry for entry in self.entries(kind) if entry.type == entry_type and entry.is_active]
+        return sorted(found, key=lambda entry: entry.full_name)
 
     def entries(self, kind: ListKind) -> list[ListItem]:
         """Give the entries of a list that have not vanished."""

@@ -41,7 +41,8 @@ class ListItem:
     parent_list_id: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     """Items: `income_account`, `expense_account` (ListIDs), `is_two_sided`. Customers and vendors: `currency`.
-    Sales tax codes: `is_taxable`. Customers and vendors: `terms` (ListID), `has_address`."""
+    Sales tax codes: `is_taxable`. Customers and vendors: `terms` (ListID), `has_address`. Customers and items:
+    `tax_code` (ListID). Accounts: `number`, `currency`."""
 
 
 class CompanyFacts(BaseModel):
@@ -79,5 +80,5 @@ class Lists(Protocol):
     def by_full_name(self, kind: ListKind, full_name: str) -> Sequence[ListItem]:
         """Find the entries with this full name that have not vanished; QuickBooks ignores case."""
 
-    def has_active(self, kind: ListKind, entry_type: str) -> bool:
-        """Say whether a list has an active entry of a type, such as any `AccountsReceivable` account."""
+    def active_of(self, kind: ListKind, entry_type: str) -> Sequence[ListItem]:
+        """Give the active entries of a type, such as all `AccountsReceivable` accounts, by their names."""

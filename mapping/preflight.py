@@ -15,8 +15,10 @@ from mapping.fits import ancestors
 from mapping.issues import Issue, Owner, Severity
 from mapping.links import Link, links_of
 from mapping.lists import ListItem, ListKind, Lists
+from mapping.party_accounts import account_type, chosen, currency_issues
 from mapping.roles import WORDS, Role
 from mapping.rules import CompanyRules
+from mapping.sales_tax import is_taxable, tax_issues
 from mapping.targets import find_target, target_issues
 
 _PARTIES = (Role.CUSTOMER, Role.VENDOR)
@@ -29,8 +31,25 @@ def preflight(document: Invoice | CarrierBill, rules: CompanyRules, lists: Lists
     party = _entry(links[0], lists)
     if party is not None:
         issues += _party(document, party, links[0], rules, lists)
+    if isinstance(document, Invoice) and lists.facts.sales_tax is not False:
+        issues = _with_tax(issues, party, links, rules, lists)
     issues += _lines(document, links, lists)
+    issues += currency_issues(document, rules, lists)
     return issues
+
+
+def _with_tax(
+    issues: list[Issue], party: ListItem | None, links: list[Link], rules: CompanyRules, lists: Lists
+) -> list[Issue]:
+    """Say of tax what is true of this customer, in place of what is true of any."""
+    if party is None:
+        return issues
+    if rules.mapping.defaults.invoice.tax_code is not None:
+        is_exempt = is_taxable(party, lists) is False
+        return [issue for issue in issues if not (is_exempt and issue.code == "tax_code_taxable")]
+    items = [(link.path, entry) for link in links if link.role is Role.INVOICE_ITEM and (entry := _entry(link, lists))]
+    found = list(tax_issues(party, links[0].path, items, lists))
+    return [*(issue for issue in issues if not (found and issue.code == "tax_code_missing")), *found]
 
 
 def _links(links: list[Link], lists: Lists) -> Iterator[Issue]:
@@ -74,14 +93,10 @@ def _preferences(document: Invoice | CarrierBill, rules: CompanyRules, lists: Li
             "Sales tax is on in QuickBooks, but invoices have no tax code: every line will be non-taxable.",
             "Open Mapping > Defaults and choose the sales tax code of invoice lines, such as Non.",
         )
-    defaults = rules.mapping.defaults
-    account = defaults.carrier_bill.ap_account if is_bill else defaults.invoice.ar_account
-    wanted, words, name = (
-        ("AccountsPayable", "accounts payable", "ap_account")
-        if is_bill
-        else ("AccountsReceivable", "accounts receivable", "ar_account")
-    )
-    if account is None and lists.is_known(ListKind.ACCOUNT) and not lists.has_active(ListKind.ACCOUNT, wanted):
+    wanted, words = account_type(document)
+    name = "ap_account" if is_bill else "ar_account"
+    is_chosen = chosen(document, rules) is not None
+    if not is_chosen and lists.is_known(ListKind.ACCOUNT) and not lists.active_of(ListKind.ACCOUNT, wanted):
         yield Issue(
             code="posting_account_missing",
             path=f"defaults.{document.kind}.{name}",

@@ -14,6 +14,7 @@ from mapping.issues import Issue, Owner
 from mapping.lists import ListItem, ListKind, Lists
 from mapping.roles import WORDS, Role, with_article
 from mapping.rules import CompanyMapping, Target
+from mapping.sales_tax import tax_issues
 
 _SYNC = "Choose an entry that is in QuickBooks; if it is new there, let the Web Connector run once and try again."
 # Where people look for the other thing of the same name.
@@ -170,9 +171,20 @@ def target_issues(target: Target, role: Role, what: str, path: str, lists: Lists
 
 def mapping_issues(mapping: CompanyMapping, lists: Lists) -> list[Issue]:
     """Give everything that speaks against a mapping as it stands, warnings too."""
-    return [
+    issues = [
         issue for spot in spots(mapping) for issue in target_issues(spot.target, spot.role, spot.what, spot.path, lists)
     ]
+    return issues if mapping.defaults.invoice.tax_code is not None else [*issues, *_taxed(mapping, lists)]
+
+
+def _taxed(mapping: CompanyMapping, lists: Lists) -> Iterator[Issue]:
+    """Warn of customers who owe sales tax while invoice lines have no code that says otherwise."""
+    if lists.facts.sales_tax is False:
+        return
+    for spot in spots(mapping):
+        found = find_target(spot.target, spot.role, lists) if spot.role is Role.CUSTOMER else None
+        if isinstance(found, ListItem):
+            yield from tax_issues(found, spot.path, [], lists)
 
 
 def resolve_mapping(

@@ -113,8 +113,12 @@ def _type_of(ret: ListRet) -> str:
 def _facts_of(ret: ListRet) -> dict[str, Any]:
     match ret:
         case CustomerRet():
-            address = ret.bill_address is not None
-            return {"currency": _name(ret.currency_ref), "terms": _id(ret.terms_ref), "has_address": address}
+            return {
+                "currency": _name(ret.currency_ref),
+                "terms": _id(ret.terms_ref),
+                "has_address": ret.bill_address is not None,
+                "tax_code": _id(ret.sales_tax_code_ref),
+            }
         case VendorRet():
             address = ret.vendor_address is not None
             return {"currency": _name(ret.currency_ref), "terms": _id(ret.terms_ref), "has_address": address}
@@ -123,6 +127,7 @@ def _facts_of(ret: ListRet) -> dict[str, Any]:
                 "income_account": _id(ret.income_account_ref),
                 "expense_account": _id(ret.expense_account_ref),
                 "is_two_sided": ret.is_two_sided,
+                "tax_code": _id(ret.sales_tax_code_ref),
             }
         case AccountRet():
             return {"number": ret.account_number, "currency": _name(ret.currency_ref)}

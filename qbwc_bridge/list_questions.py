@@ -30,12 +30,12 @@ _HEAD = ("ListID", "TimeModified", "Name", "FullName", "IsActive", "ParentRef")
 _ENTITY = (*_HEAD, "TermsRef", "CurrencyRef")
 _QUERIES: dict[str, tuple[type[ListQuery], tuple[str, ...]]] = {
     # Ship-to addresses make customers slow (qbxml.md 4.2); the bill-to address says whether there is one.
-    ListKind.CUSTOMER: (CustomerQuery, (*_ENTITY, "BillAddress")),
+    ListKind.CUSTOMER: (CustomerQuery, (*_ENTITY, "BillAddress", "SalesTaxCodeRef")),
     ListKind.VENDOR: (VendorQuery, (*_ENTITY, "VendorAddress")),
     ListKind.ITEM: (
         ItemQuery,
         (
-            *(*_HEAD, "SalesOrPurchase", "SalesAndPurchase"),
+            *(*_HEAD, "SalesOrPurchase", "SalesAndPurchase", "SalesTaxCodeRef"),
             *("AccountRef", "IncomeAccountRef", "COGSAccountRef", "ExpenseAccountRef"),
         ),
     ),

@@ -292,6 +292,8 @@ class Switches:
     refuse_literal_non_ascii: bool = True
     refuse_inactive_references: bool = True
     refuse_class_when_tracking_is_off: bool = False
+    line_without_code_takes_that_of_its_item: bool = False
+    """For a taxable customer; one measurement says non-taxable (qbxml.md 0.9)."""
     home_account_serves_foreign_parties: bool = False
     """QuickBooks' words allow "home currency or the transaction currency"; receivables of each currency are apart."""
     account_of_last_document: bool = True

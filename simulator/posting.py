@@ -241,6 +241,8 @@ def _invoice_line(company: "CompanyFile", references: References, element: etree
     if state.preferences.sales_tax_item is None and company.switches.refuse_tax_code_when_sales_tax_is_off:
         refuse_feature(element, "SalesTaxCodeRef")
     code = references.resolve(element, "SalesTaxCodeRef", "Sales Tax Code", state.tax_codes, in_line=True)
+    if code is None and company.switches.line_without_code_takes_that_of_its_item:
+        code = next((found for found in state.tax_codes if found.list_id == item.tax_code), None)
     if code is None or state.preferences.sales_tax_item is None:
         # Without a code a line is saved as non-taxable, even for a taxable customer (qbxml.md 0.9).
         code = next((found for found in state.tax_codes if not found.is_taxable), None)
@@ -284,6 +286,8 @@ def _tax(company: "CompanyFile", invoice: Invoice) -> None:
         return
     invoice.tax_percent = item.percent or Decimal(0)
     taxable = {code.list_id for code in company.state.tax_codes if code.is_taxable}
+    if invoice.customer_tax_code is not None and invoice.customer_tax_code not in taxable:
+        taxable.clear()  # nothing is taxed for a customer who owes none
     base = sum((line.amount or Decimal(0) for line in invoice.lines if line.tax_code in taxable), Decimal(0))
     invoice.tax_total = cents(base * invoice.tax_percent / 100)
 

@@ -115,16 +115,16 @@ def _page(
     return [(row, found) for row, found in session.execute(query.add_columns(rank).order_by(*order).limit(limit))]
 
 
-def has_active(session: Session, company_id: str, kind: str, entry_type: str) -> bool:
-    """Say whether a list has an active entry of a type that is not gone."""
-    query = select(ListEntry.list_id).where(
+def active_of(session: Session, company_id: str, kind: str, entry_type: str) -> Sequence[ListEntry]:
+    """Give the active entries of a type that are not gone, by their names."""
+    query = select(ListEntry).where(
         ListEntry.company_id == company_id,
         ListEntry.kind == kind,
         ListEntry.type == entry_type,
         ListEntry.is_active,
         ListEntry.is_gone.is_(False),
     )
-    return session.scalar(query.limit(1)) is not None
+    return session.scalars(query.order_by(ListEntry.full_name)).all()
 
 
 def all_entries(session: Session, company_id: str, kinds: Collection[str] | None = None) -> Iterator[dict[str, Any]]:

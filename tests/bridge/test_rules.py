@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from activities.company_lists import StoreLists
 from mapping.lists import ListKind
+from mapping.sales_tax import is_taxable
 from qbwc_bridge.references import kind_of
 from simulator.records import Invoice
 from store.engine import Database
@@ -96,3 +98,30 @@ def test_a_customer_is_no_more_since_the_last_session(world: World, happens: str
     assert (customer.list_id in lists.gone(world.database)) == (happens == "deleted")
     if happens == "inactive":
         assert lists.in_store(world.database)["customer", customer.list_id][2] is False
+
+
+def test_currencies_and_tax_codes_come_with_the_lists(database: Database, clock: stores.Clock) -> None:
+    """A customer in another currency goes to the account of its currency, and one who owes tax is known."""
+    world = World(database, clock, lists_are_here=False)
+    book = world.quickbooks
+    book.preferences.multi_currency = True
+    book.add_account("Accounts Receivable - CAD", "AccountsReceivable", currency="Canadian Dollar")
+    customer = book.add_customer("Maple Foods", currency="Canadian Dollar")
+    customer.tax_code = next(code.list_id for code in book.state.tax_codes if code.is_taxable)
+    world.update()
+    with world.changed_mapping() as mapping:
+        mapping["customers"]["cus_88"] = {"full_name": "Maple Foods"}
+        mapping["defaults"] = {"invoice": {"ar_account": {"full_name": "Accounts Receivable"}}}
+    request_id = world.queue({**stores.an_invoice(), "currency": "CAD"})
+    with database.transaction() as session:
+        known = StoreLists(session, "acme")
+        entry = known.by_list_id(ListKind.CUSTOMER, customer.list_id)
+        assert entry is not None
+        assert is_taxable(entry, known) is True
+    world.update()
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.transaction is not None, outcome
+    assert book.full_name(book.ledger[-1].account) == "Accounts Receivable - CAD"
+    world.must_hold()
+    world.close()

@@ -8,7 +8,7 @@ from typing import Any
 from mapping.known_lists import KnownLists
 from mapping.lists import CompanyFacts, ListItem, ListKind
 from simulator.company import CompanyFile
-from simulator.records import Customer, Item, ListObject, SalesTaxCode, Vendor
+from simulator.records import Account, Customer, Item, ListObject, SalesTaxCode, Vendor
 from store.engine import Database
 from store.list_tables import ListEntry
 from store.lists import name_key
@@ -22,17 +22,26 @@ def _type(entry: ListObject) -> str:
     )
 
 
-def _facts(entry: ListObject) -> dict[str, Any]:
+def _facts(entry: ListObject, home: str | None) -> dict[str, Any]:
     if isinstance(entry, Item):
         return {
             "income_account": entry.account,
             "expense_account": entry.expense_account or entry.account,
             "is_two_sided": entry.is_two_sided,
+            "tax_code": entry.tax_code,
         }
     if isinstance(entry, Customer):
-        return {"terms": entry.terms, "has_address": entry.bill_address is not None}
+        return {
+            "terms": entry.terms,
+            "has_address": entry.bill_address is not None,
+            "tax_code": entry.tax_code,
+            "currency": home and (entry.currency or home),
+        }
     if isinstance(entry, Vendor):
-        return {"terms": entry.terms, "has_address": entry.address is not None}
+        currency = home and (entry.currency or home)
+        return {"terms": entry.terms, "has_address": entry.address is not None, "currency": currency}
+    if isinstance(entry, Account):
+        return {"number": entry.number, "currency": home and (entry.currency or home)}
     if isinstance(entry, SalesTaxCode):
         return {"is_taxable": entry.is_taxable}
     return {}
@@ -43,7 +52,7 @@ SYNCED_AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 def entries_of(company: CompanyFile) -> list[ListItem]:
     """Every entry, as a sync would bring it."""
-    state = company.state
+    state, home = company.state, facts_of(company).home_currency
     kinds: list[tuple[ListKind, list[Any]]] = [
         (ListKind.ITEM, state.items),
         (ListKind.ACCOUNT, state.accounts),
@@ -62,7 +71,7 @@ def entries_of(company: CompanyFile) -> list[ListItem]:
             type=_type(entry),
             is_active=entry.is_active,
             parent_list_id=entry.parent,
-            facts=_facts(entry),
+            facts=_facts(entry, home),
         )
         for kind, entries in kinds
         for entry in entries
@@ -75,7 +84,7 @@ def facts_of(company: CompanyFile) -> CompanyFacts:
     return CompanyFacts(
         class_tracking=preferences.class_tracking,
         multi_currency=preferences.multi_currency,
-        home_currency="US Dollar" if preferences.multi_currency else None,
+        home_currency=preferences.home_currency if preferences.multi_currency else None,
         sales_tax=preferences.sales_tax_item is not None,
         requires_accounts=preferences.requires_accounts,
         closing_date=preferences.closing_date,

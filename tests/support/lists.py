@@ -96,12 +96,17 @@ def _type(entry: ListObject) -> str:
 def _facts(entry: ListObject) -> dict[str, Any]:
     match entry:
         case Customer():
-            return _known(terms=entry.terms, has_address=bool(entry.bill_address))
+            return _known(terms=entry.terms, has_address=bool(entry.bill_address), tax_code=entry.tax_code)
         case Vendor():
             return _known(terms=entry.terms, has_address=bool(entry.address))
         case Item():
             expense = entry.expense_account or entry.account
-            return _known(income_account=entry.account, expense_account=expense, is_two_sided=entry.is_two_sided)
+            return _known(
+                income_account=entry.account,
+                expense_account=expense,
+                is_two_sided=entry.is_two_sided,
+                tax_code=entry.tax_code,
+            )
         case Account():
             return _known(number=entry.number)
         case SalesTaxCode():
