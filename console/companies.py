@@ -19,6 +19,13 @@ from tms_api.security import caller_of
 from tms_api.services import ApiServices, Services
 
 PAGE = 100
+WRONG = {
+    "id": "The ID may hold letters, digits, dots, dashes and underscores only, 64 at most.",
+    "name": "Enter the company's name, with at most 200 characters.",
+    "quickbooks_release": "Choose the version of QuickBooks Desktop.",
+    "country": "Choose the edition of QuickBooks.",
+}
+"""What is said about a field of the form for another company."""
 
 router = console_router()
 
@@ -72,10 +79,9 @@ def add_company(
         )
         made = connect_company(body, services, request, Response())
     except ValidationError as error:
-        words = {"id": "The id", "name": "The name"}
-        found = error.errors(include_url=False)[0]
-        field = words.get(str(found["loc"][0]), "The form")
-        return _new(request, services, error=f"{field} cannot be used: {found['msg']}.", status=422)
+        fields = [str(found["loc"][0]) for found in error.errors(include_url=False)]
+        text = next((WRONG[field] for field in fields if field in WRONG), "Something in the form cannot be used.")
+        return _new(request, services, error=text, status=422)
     except ProblemError as problem:
         text = problem.issues[0].message if problem.issues else problem.detail
         return _new(request, services, error=text, status=problem.status)

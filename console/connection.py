@@ -10,7 +10,7 @@ from starlette.responses import Response
 from console.pages import go, render
 from console.routes import acts_as, console_router, visitor_of
 from tms_api import connections, quiet_hours
-from tms_api.companies import change_company, get_company, get_qwc, renew_password, rotate_ids
+from tms_api.companies import change_company, get_company, get_qwc, renew_password, require_company, rotate_ids
 from tms_api.company_file import FileAnswer, answer_file
 from tms_api.company_models import CompanyChanges, PasswordRequest
 from tms_api.external_items import sync_lists
@@ -60,7 +60,11 @@ def download_qwc(company: str, services: Services) -> Response:
 def pause(company: str, services: Services, request: Request, paused: Annotated[bool, Form()]) -> Response:
     """Stop sending, or go on."""
     change_company(company, CompanyChanges(paused=paused), services, request)
-    text = "Paused: nothing is sent to QuickBooks until you resume." if paused else "Resumed: exports go on."
+    text = (
+        "Paused: nothing is sent to QuickBooks until you resume."
+        if paused
+        else "Resumed. What waits goes out when the Web Connector calls next."
+    )
     return _back(request, company, text)
 
 
@@ -132,7 +136,12 @@ def new_ids(company: str, services: Services, request: Request) -> Response:
 @router.post(f"{HERE}/rebind", name="console:rebind", **acts_as("POST", "/rebind"))
 def other_file(company: str, services: Services, request: Request) -> Response:
     """Let the connection bind to another company file."""
-    return _back(request, company, connections.rebind(company, services).next_step, kind="info")
+    return _back(
+        request,
+        company,
+        f"Noted: it waits for the next session. {connections.rebind(company, services).next_step}",
+        kind="info",
+    )
 
 
 @router.post(f"{HERE}/stay", name="console:stay", **acts_as("DELETE", "/rebind"))
@@ -190,4 +199,6 @@ def _state(request: Request, services: ApiServices, company: str) -> dict[str, A
     view = get_company(company, services, request)
     notices = connections.list_notices(company, services, limit=NOTICES_SHOWN).items
     gone = list_missing(services, company, limit=MISSING_SHOWN) if view.connection.missing is not None else []
-    return {"company": view, "notices": notices, "gone": gone}
+    with services.database.transaction() as session:
+        move_asked_at = require_company(session, company).rebind_requested_at
+    return {"company": view, "notices": notices, "gone": gone, "move_asked_at": move_asked_at}

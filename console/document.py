@@ -51,7 +51,7 @@ async def export_document(
         request,
         services,
         (company, kind, document_id),
-        "It is on its way to QuickBooks.",
+        "The export was started; its status stands below.",
         lambda: export_handed(services, company, kind, document_id, confirmed_absent=False),
     )
 
@@ -70,7 +70,7 @@ async def retry(
         request,
         services,
         (company, kind, document_id),
-        "It starts again.",
+        "It was started again; its status stands below.",
         lambda: exporting.prepare_retry(services, company, kind, document_id, confirmed_absent=bool(absent)),
     )
 
@@ -109,7 +109,7 @@ async def export_anyway(
         request,
         services,
         (company, kind, document_id),
-        "It is on its way to QuickBooks.",
+        "The export was started; its status stands below.",
         lambda: claims.export_anyway(services, company, kind, document_id, caller=visitor_of(request).caller),
     )
 
@@ -124,7 +124,11 @@ async def resolve(
     choice: Annotated[MissingChoice, Form()],
 ) -> Response:
     """Decide about a transaction that is not in QuickBooks any more."""
-    done = "It is exported again." if choice == "export_again" else "Noted: nothing is sent."
+    done = (
+        "The export was started again; its status stands below."
+        if choice == "export_again"
+        else "Noted: nothing is sent."
+    )
     caller = visitor_of(request).caller
     return await _do(
         request,
@@ -140,7 +144,7 @@ async def cancel(
     company: str, kind: KindPath, document_id: DocumentPath, services: Services, request: Request
 ) -> Response:
     """Take it back before it is sent."""
-    messages: list[Message] = [("ok", "It is being cancelled.")]
+    messages: list[Message] = [("info", "Cancelling was asked for; its status stands below.")]
     try:
         await exporting.cancel(services, company, kind, document_id, reason="")
     except ProblemError as problem:
@@ -190,7 +194,8 @@ def told(problem: ProblemError) -> list[Message]:
 async def _do(
     request: Request, services: ApiServices, which: tuple[str, str, str], done: str, act: Callable[[], object]
 ) -> Response:
-    messages: list[Message] = [("ok", done)]
+    # Nothing has ended yet, so nothing of it is green.
+    messages: list[Message] = [("info", done)]
     try:
         await to_thread.run_sync(act)
     except ProblemError as problem:

@@ -17,7 +17,7 @@ from tms_api.bulk_models import BULK_MAX, BulkAnswer, ExportRef
 from tms_api.companies import get_company
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices, Services
-from tms_api.work import AGES, Status, WorkQuery, work_list
+from tms_api.work import AGES, Status, WorkQuery, work_items, work_list
 
 Message = tuple[str, str]
 Filter = Annotated[str, Query(max_length=100)]
@@ -105,10 +105,10 @@ async def mark_done(
 
 
 DONE_WORDS = {
-    "export": ("is on its way to QuickBooks", "are on their way to QuickBooks"),
-    "retry": ("starts again", "start again"),
-    "cancel": ("is being cancelled", "are being cancelled"),
-    "done": ("is looked up in QuickBooks", "are looked up in QuickBooks"),
+    "export": "{} started. Each status stands in the list.",
+    "retry": "{} started again. Each status stands in the list.",
+    "cancel": "Asked to cancel {}. Each status stands in the list.",
+    "done": "Noted for {}. The next update looks it up in QuickBooks.",
 }
 
 
@@ -132,7 +132,7 @@ async def _do(
                 answer = await many.cancel_each(services, company, refs, reason="")
             case "done":
                 answer = await many.confirm_each(services, company, refs, caller=visitor_of(request).caller)
-        messages = _told(answer, what)
+        messages = await to_thread.run_sync(_told, services, company, refs, answer, what)
     query = _query(back)
     if is_live(request):
         return await to_thread.run_sync(_page, request, services, company, query, messages)
@@ -196,18 +196,21 @@ def _refs(chosen: list[str]) -> list[ExportRef]:
         raise ProblemError(422, "request_invalid", "The selection cannot be read; select again.") from error
 
 
-def _told(answer: BulkAnswer, what: str) -> list[Message]:
-    one, more = DONE_WORDS[what]
+def _told(services: ApiServices, company: str, refs: list[ExportRef], answer: BulkAnswer, what: str) -> list[Message]:
     messages: list[Message] = []
     if answer.accepted:
-        messages.append(("ok", f"{answer.accepted} {one if answer.accepted == 1 else more}."))
+        # Nothing has ended yet, so nothing of it is green.
+        counted = f"{answer.accepted} export{'' if answer.accepted == 1 else 's'}"
+        messages.append(("info", DONE_WORDS[what].format(counted)))
     refused = [item for item in answer.items if item.problem is not None]
+    named = [refs[item.index] for item in refused[:TOLD_MAX]]
+    numbers = {one.document_id: one.number for one in work_items(services, company, named)}
     for item in refused[:TOLD_MAX]:
         problem = item.problem
         text = problem.detail if problem is not None else ""
         if problem is not None and problem.issues:
             text = f"{problem.issues[0].message} {problem.issues[0].next_step}"
-        messages.append(("bad", f"{item.document_id}: {text}"))
+        messages.append(("bad", f"{numbers.get(str(item.document_id), item.document_id)}: {text}"))
     if len(refused) > TOLD_MAX:
         messages.append(("bad", f"{len(refused) - TOLD_MAX} more could not be done; the list shows why."))
     return messages

@@ -32,7 +32,7 @@ WORDS = {
     "database_unavailable": "Our database does not answer. Nothing was changed; try again in a moment.",
     "temporal_unreachable": "A part of our service does not answer. Try again in a moment; nothing is done twice.",
     "malformed_json": "The form could not be read. Go back, reload the page and try again.",
-    "request_invalid": "Something in the form cannot be used:",
+    "request_invalid": "Something in the form is missing or cannot be used. Go back, correct it and try again.",
 }
 WITH_RELOAD = {"form_expired", "form_foreign"}
 
@@ -46,7 +46,8 @@ def problem_page(request: Request, problem: ProblemError) -> Response:
         status=problem.status,
         title=TITLES.get(problem.status, "That did not work"),
         text=WORDS.get(problem.code, problem.detail),
-        issues=problem.issues,
+        # What the API says of a request speaks of its fields and patterns; people see the form.
+        issues=[] if problem.code == "request_invalid" else problem.issues,
         code=problem.code,
         status_code=problem.status,
         asks_to_reload=problem.code in WITH_RELOAD,

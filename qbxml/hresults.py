@@ -98,7 +98,7 @@ HRESULTS: dict[str, HresultEntry] = {
         "company_file_not_found",
         "it",
         "The company file was not found or is not a valid company file.",
-        "Correct the path of the company file in the export settings, or move the file back.",
+        "Move the company file back to its path, or ask the support of TMS.ai to correct the path.",
     ),
     "0x80040407": _COMPONENTS,
     "0x80040408": _later(
@@ -155,7 +155,7 @@ HRESULTS: dict[str, HresultEntry] = {
         "quickbooks_not_running",
         "bookkeeper",
         "QuickBooks is not running and the export does not name a company file.",
-        "Open QuickBooks and the company file, or have the path of the file entered in the export settings.",
+        "Open QuickBooks and the company file, or ask the support of TMS.ai to enter the path of the file.",
     ),
     "0x80040417": _later(
         "no_company_open",

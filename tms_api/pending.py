@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from store.tables import Company
 from tms_api.companies import require_company
 from tms_api.connection import ConnectionState, connection_state
 from tms_api.services import ApiServices
+
+INTERVALS = 3
+"""Calls of the Web Connector for which an answer of QuickBooks counts as new."""
 
 
 class Check(NamedTuple):
@@ -31,13 +34,18 @@ def checks(company: Company, now: datetime, *, soap_url: str) -> list[Check]:
     """Give what can keep a Web Connector from calling, in the order in which it is worth looking."""
     calls = connection_state(company, now) is ConnectionState.CONNECTED
     was_here = company.last_seen_at is not None
+    # A call of the Web Connector says nothing of QuickBooks: only an answer of QuickBooks does.
+    taken_at = company.last_success_at
+    answers = (
+        calls and taken_at is not None and now - taken_at < INTERVALS * timedelta(minutes=company.run_every_minutes)
+    )
     file = company.bound_company_file
     return [
         Check(
             "QuickBooks is open",
             f"On the QuickBooks PC, somebody is signed in to Windows, and {file or 'the company file'} is open or may "
             "be opened by the Web Connector. No dialog waits for an answer.",
-            calls,
+            answers,
         ),
         Check(
             "The Web Connector is set up",

@@ -212,10 +212,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture
-def world(tmp_path: Path, migrated: bytes, clock: stores.Clock) -> Iterator[World]:
-    """A served console over a database of this test's own."""
-    path = tmp_path / "qbd.sqlite"
+@contextmanager
+def a_world(path: Path, migrated: bytes, clock: stores.Clock) -> Iterator[World]:
+    """A served console over a database of its own."""
     path.write_bytes(migrated)
     database = Database(f"sqlite:///{path}")
     stores.hurry(database)
@@ -242,6 +241,13 @@ def world(tmp_path: Path, migrated: bytes, clock: stores.Clock) -> Iterator[Worl
             yield made
         made.close()
     database.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, migrated: bytes, clock: stores.Clock) -> Iterator[World]:
+    """A served console over a database of this test's own."""
+    with a_world(tmp_path / "qbd.sqlite", migrated, clock) as made:
+        yield made
 
 
 def _chromium() -> str:

@@ -147,7 +147,7 @@ def test_on_its_way_it_goes_as_it_was_fetched(played: Played) -> None:
     assert panel["state"] == "Sent"
     assert {one["path"] for one in panel["changed_since"]} == {"customer.id", "lines[1].charge"}
     text = _text(played.world.by_link().get(f"{LIST}/invoice/inv_1"))
-    assert "On its way, as it was sent" in text
+    assert "As it was sent" in text
     assert "The customer Cafe Rio Foods, Inc. was sent as Cafe Rio Foods" in text
 
 

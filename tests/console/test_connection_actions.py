@@ -49,7 +49,7 @@ def test_pause_quiet_hours_and_schedule(world: World, window: NewWindow, width: 
     _looks_well(one)
     assert connector.run_once().outcome == "none"
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("Resumed: exports go on.")).to_be_visible()
+    expect(page.get_by_text("Resumed. What waits goes out when the Web Connector calls next.")).to_be_visible()
 
     page.get_by_label("From").fill("09:00")
     page.get_by_label("Until").fill("11:00")

@@ -149,7 +149,7 @@ def test_many_at_once(world: World, window: NewWindow, width: str) -> None:
         page.get_by_label("Select everything on this page").check()
         expect(page.get_by_text("4 selected")).to_be_visible()
         page.get_by_role("button", name="Export to QuickBooks Desktop").click()
-        _said(page, "4 are on their way to QuickBooks.")
+        _said(page, "4 exports started.")
         _has_status(page, "Pending", "inv_1", "inv_2", "inv_3", "inv_4")
         expect(page.get_by_text("4 selected")).to_be_hidden()
         expect(page.locator("#moving")).to_contain_text("4 on the way.")
@@ -157,7 +157,7 @@ def test_many_at_once(world: World, window: NewWindow, width: str) -> None:
 
         _select(page, "inv_4")
         page.get_by_role("button", name="Cancel").click()
-        _said(page, "1 is being cancelled.")
+        _said(page, "Asked to cancel 1 export.")
         _has_status(page, "Cancelled", "inv_4")
         for number in ("902", "903"):
             played.quickbooks.faults.reject(number, 3140, REFUSAL)
@@ -170,7 +170,7 @@ def test_many_at_once(world: World, window: NewWindow, width: str) -> None:
 
         _select(page, "inv_2")
         page.get_by_role("button", name="Retry").click()
-        _said(page, "1 starts again.")
+        _said(page, "1 export started again.")
         _has_status(page, "Pending", "inv_2")
         progress = page.get_by_role("progressbar", name="Exports of the last hour that have ended")
         expect(progress).to_have_js_property("value", 3)
@@ -221,7 +221,7 @@ def test_export_again(world: World, window: NewWindow, width: str, sort: Sort) -
     assert played.quickbooks.ledger == []
     with _never_reloaded(page):
         page.get_by_role("button", name="It is not there: export again").click()
-        _said(page, "It starts again.")
+        _said(page, "It was started again;")
         expect(_panel(page).get_by_text("Pending: ").first).to_be_visible()
         for _ in range(2):
             _session(played)
@@ -327,7 +327,7 @@ def test_what_is_not_linked_is_linked_in_place(
         # It was chosen once, and can be chosen anew.
         expect(page.get_by_role("combobox", name=field)).to_have_value(name)
         export.click()
-        _said(page, "It is on its way to QuickBooks.")
+        _said(page, "The export was started;")
         _session(played)
         expect(_panel(page).get_by_text("Successful", exact=True)).to_be_visible()
     assert len(played.quickbooks.ledger) == 1
@@ -350,7 +350,7 @@ def test_a_pre_flight_problem_stands_beside_its_field(world: World, window: NewW
         export = page.get_by_role("button", name="Export to QuickBooks Desktop")
         expect(export).to_be_enabled()
         export.click()
-        _said(page, "It is on its way to QuickBooks.")
+        _said(page, "The export was started;")
         _session(played)
         expect(_panel(page).get_by_text("Successful", exact=True)).to_be_visible()
 
@@ -366,7 +366,7 @@ def test_quickbooks_refuses(world: World, window: NewWindow, width: str, sort: S
     page = _sign_in(world, one, sort.address)
     with _never_reloaded(page):
         page.get_by_role("button", name="Export to QuickBooks Desktop").click()
-        _said(page, "It is on its way to QuickBooks.")
+        _said(page, "The export was started;")
         _session(played)
         failed = _error(played, sort.document["id"], kind=sort.document["kind"])
         assert (failed["code"], failed["owner"]) == ("3140", "bookkeeper")
@@ -376,7 +376,7 @@ def test_quickbooks_refuses(world: World, window: NewWindow, width: str, sort: S
         expect(page.get_by_role("region", name="What happened")).to_contain_text("Failed")
         _look(one)
         _panel(page).get_by_role("button", name="Retry").click()
-        _said(page, "It starts again.")
+        _said(page, "It was started again;")
         expect(_panel(page).get_by_text("Pending: ").first).to_be_visible()
         _session(played)
         expect(_panel(page).get_by_text(failed["explanation"])).to_be_visible()

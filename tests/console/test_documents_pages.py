@@ -105,13 +105,13 @@ def test_filters_and_search(played: Played, query: str, shown: set[str]) -> None
 
 def test_selecting_many_exports_each_and_says_what_was_refused(played: Played) -> None:
     played.hand_over(*[an_invoice(f"inv_{n}") for n in range(1, 4)])
-    played.hand_over(an_invoice("inv_9", customer={"id": "cus_unknown", "name": "Nobody"}))
+    played.hand_over(an_invoice("inv_9", number="909", customer={"id": "cus_unknown", "name": "Nobody"}))
     client = played.world.by_link()
     chosen = [f"invoice/inv_{n}" for n in (1, 2, 3, 9)]
     answer = send_form(client, f"{LIST}/export", {"chosen": chosen}, page=LIST)
     shown = _text(client.get(answer.headers["location"]))
-    assert "3 are on their way to QuickBooks." in shown
-    assert "inv_9: The customer Nobody" in shown
+    assert "3 exports started." in shown
+    assert "909: The customer Nobody" in shown
     played.go_on()
     played.world.clock.forward(minutes=1)
     for _ in range(3):

@@ -162,7 +162,7 @@ def test_a_slow_answer_is_waited_for(world: World, window: NewWindow) -> None:
     button.click()
     assert sent == [f"{LIST}/export"]
     held[0].continue_()
-    expect(page.locator("#told")).to_contain_text("on its way to QuickBooks")
+    expect(page.locator("#told")).to_contain_text("1 export started.")
     expect(page.get_by_text("takes longer than usual")).to_have_count(0)
     assert sent == [f"{LIST}/export"]
 

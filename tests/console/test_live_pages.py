@@ -37,7 +37,7 @@ def test_times_inside_sentences_are_the_readers_own(world: World, window: NewWin
     _seen(world, "2026-11-23T15:42:00+00:00")
     here = "/c/acme/documents/invoice/inv_1"
     plain = re.sub(r"</?time[^>]*>", "", world.by_link().get(here).text)
-    assert "The Web Connector was last seen at 2026-11-23 15:42 UTC." in plain
+    assert "The Web Connector was last seen at Nov 23, 2026, 15:42 UTC." in plain
     page = _at(world, window(), here.removeprefix("/c/acme"))
     panel = page.get_by_role("region", name="QuickBooks", exact=True)
     expect(panel).to_contain_text("The Web Connector was last seen at Nov 23, 2026, 09:42.")

@@ -48,7 +48,7 @@ def test_each_state_without_a_problem_has_its_reason_and_next_step(world: World)
     cut_short(connector)
     said = state()
     assert "Reading QuickBooks' lists" in said
-    assert "The Web Connector last called at 2026-11-23 10:00 UTC. The lists come over by themselves." in said
+    assert "The Web Connector last called at Nov 23, 2026, 10:00 UTC. The lists come over by themselves." in said
 
     form = {"begins": "09:00", "until": "11:00", "time_zone": "UTC"}
     send_form(client, f"{CONNECTION}/quiet-hours", form, page=CONNECTION)
@@ -75,7 +75,7 @@ def test_each_state_without_a_problem_has_its_reason_and_next_step(world: World)
     said = words(answer)
     assert answer.headers["x-go"] == "/c/acme/mapping"
     assert "QuickBooks is connected" in said
-    assert f"Web Connector {connector.product_version} asked at 2026-11-23 10:" in said
+    assert f"Web Connector {connector.product_version} asked at Nov 23, 2026, 10:" in said
     assert f"file {connector.company.path.rpartition(BACKSLASH)[2]}." in said
     assert not watches(client), "somebody who comes back to a page that is done may stay on it"
 

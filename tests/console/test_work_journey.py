@@ -54,7 +54,7 @@ def test_from_mapping_to_successful(world: World, window: NewWindow) -> None:
     page.goto(f"{world.origin}/c/acme/documents")
     page.get_by_label(f"Select {document['number']}").press("Space")
     page.get_by_role("button", name="Export to QuickBooks Desktop").press("Enter")
-    expect(page.get_by_role("main").get_by_text("1 is on its way to QuickBooks.")).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("1 export started.")).to_be_visible()
     played.go_on()
     played.world.web_connector(played.quickbooks).run_once()
     played.go_on()
