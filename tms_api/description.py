@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tms_api import idempotency
@@ -36,10 +37,49 @@ def complete(schema: dict[str, Any]) -> None:
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     components |= {name: part for name, part in shared.items() if name not in components}
     components["Problem"] = problem | {"examples": [EXAMPLE_PROBLEM]}
+    tell_defaults_in_words(schema)
     for path, operations in schema["paths"].items():
         if path.startswith(KEYED):
             for method, operation in operations.items():
                 _complete_operation(operation, method.upper(), path)
+
+
+def tell_defaults_in_words(schema: dict[str, Any]) -> None:
+    """Turn `default` into words wherever it is something that callers send.
+
+    Generators of types take a field with a default for one that is always there (openapi-typescript does by itself).
+    That holds for answers; callers would have to send what they may leave out.
+    """
+    components = schema["components"]["schemas"]
+    sent: set[str] = set()
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            _named_in(operation.get("requestBody"), components, sent)
+    for name in sent:
+        required = set(components[name].get("required", ()))
+        for field, described in components[name].get("properties", {}).items():
+            if field in required or "default" not in described:
+                continue
+            value = described.pop("default")
+            if value not in (None, "", [], {}):
+                words = f"{described.get('description', '')} Default: `{json.dumps(value)}`."
+                described["description"] = words.strip()
+
+
+def _named_in(node: Any, components: dict[str, Any], found: set[str]) -> None:
+    """Add the names of the schemas that are reached from here."""
+    if isinstance(node, list):
+        for one in node:
+            _named_in(one, components, found)
+    if not isinstance(node, dict):
+        return
+    reference = node.get("$ref")
+    if isinstance(reference, str) and (name := reference.rpartition("/")[2]) not in found:
+        found.add(name)
+        _named_in(components[name], components, found)
+    for key, one in node.items():
+        if key not in ("example", "examples"):
+            _named_in(one, components, found)
 
 
 def _complete_operation(operation: dict[str, Any], method: str, path: str) -> None:
