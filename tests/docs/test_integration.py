@@ -216,15 +216,17 @@ def test_names_of_the_direct_start_are_those_of_the_code() -> None:
 
 
 def test_commands_of_the_page_exist() -> None:
-    """Options of `./qbd keys create` are those that the page names."""
+    """Commands and options of `./qbd` are those that the page names."""
     from typer.testing import CliRunner
 
     from ops.cli import app
 
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("./qbd")]
-    assert len(lines) >= 2
-    shown = CliRunner().invoke(app, ["keys", "create", "--help"]).output
+    assert len(lines) >= 3
     for line in lines:
-        for word in shlex.split(line, comments=True):
+        _, *words = shlex.split(line, comments=True)
+        command = words[:2] if words[0] == "keys" else words[:1]
+        shown = CliRunner().invoke(app, [*command, "--help"], terminal_width=200).output
+        for word in words:
             if word.startswith("--"):
                 assert word in re.sub(r"\x1b\[[0-9;]*m", "", shown)
