@@ -47,6 +47,7 @@ def map_carrier_bill(
         ref_number=number.text,
         terms_ref=terms,
         memo=memo,
+        is_tax_included=header.tax_included(rules),
         external_guid=external_guid,
         # QuickBooks takes all expense lines before any item line, whatever their order in the TMS.
         expense_lines=tuple(line for line in lines if isinstance(line, ExpenseLineAdd)),
@@ -65,6 +66,7 @@ def _line(
     billable: BillableStatus | None = None
     if customer is not None:
         billable = "Billable" if line.billable else "NotBillable"
+    tax_code = ref(rules.mapping.defaults.carrier_bill.tax_code) if rules.edition.has_tax_on_every_line else None
     if target is not None and target.account is not None:
         if target.account in rules.not_reimbursable:
             billable = None
@@ -83,6 +85,7 @@ def _line(
             memo=_text(line, path, "Memo", findings),
             customer_ref=customer,
             class_ref=class_ref,
+            sales_tax_code_ref=tax_code,
             billable_status=billable,
         )
     if target is None or target.item is None:
@@ -96,6 +99,7 @@ def _line(
         amount=money.amount,
         customer_ref=customer,
         class_ref=class_ref,
+        sales_tax_code_ref=tax_code,
         billable_status=billable,
     )
 

@@ -84,8 +84,8 @@ def unfit(entry: ListItem, role: Role, lists: Lists) -> Iterator[Unfit]:
                 )
         case Role.CUSTOMER | Role.VENDOR:
             yield from _foreign_currency(entry, named, lists)
-        case Role.TAX_CODE:
-            yield from _taxable(entry, named, lists)
+        case Role.TAX_CODE | Role.BILL_TAX_CODE:
+            yield from _taxable(entry, role, named, lists)
         case Role.TERMS:
             pass
 
@@ -185,14 +185,14 @@ def _wrong_account(named: str, found: str, wanted: str) -> Unfit:
     )
 
 
-def _taxable(entry: ListItem, named: str, lists: Lists) -> Iterator[Unfit]:
+def _taxable(entry: ListItem, role: Role, named: str, lists: Lists) -> Iterator[Unfit]:
     """Warn of tax on top: documents have none, so what QuickBooks adds makes its total another one (qbxml.md 0.9)."""
+    where = "of each bill" if role is Role.BILL_TAX_CODE else "of each invoice to a customer who owes it"
     if entry.facts.get("is_taxable") and lists.facts.sales_tax is not False:
         yield Unfit(
             code="tax_code_taxable",
-            message=f"{named}, which is taxable: QuickBooks adds sales tax on top of the total of each invoice to a "
-            "customer who owes it",
-            next_step="Choose a non-taxable code such as Non, unless your customers owe sales tax on freight.",
+            message=f"{named}, which is taxable: QuickBooks adds sales tax on top of the total {where}",
+            next_step="Choose a non-taxable code such as Non, unless sales tax is owed on freight.",
             severity=Severity.WARNING,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mapping.documents import CarrierBill, Invoice
+from mapping.editions import Edition
 from mapping.fits import is_reimbursable
 from mapping.issues import Change
 from mapping.links import links_of
@@ -27,6 +28,8 @@ _NO_SALES_TAX = (
     "non-taxable code."
 )
 
+_NO_TAX_ON_BILLS = "QuickBooks for the United States has no sales tax code on bills, so it is left out."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
@@ -43,8 +46,12 @@ def fit(document: Invoice | CarrierBill, rules: CompanyRules, lists: Lists) -> F
     if lists.facts.class_tracking is False:
         rules = _without_classes(document, rules, changes)
         document = without_class(document, lists.facts)
-    if lists.facts.sales_tax is False and isinstance(document, Invoice):
-        rules = _without_tax_code(document, rules, changes)
+    if lists.facts.sales_tax is False:
+        rules = _without_tax_code(document, rules, _NO_SALES_TAX, changes)
+        # With sales tax off nothing about tax is said at all, as in the US.
+        rules = rules.model_copy(update={"edition": Edition.US})
+    elif isinstance(document, CarrierBill) and not rules.edition.has_tax_on_every_line:
+        rules = _without_tax_code(document, rules, _NO_TAX_ON_BILLS, changes)
     account = better_account(document, rules, lists)
     if account is not None:
         rules = _with_account(document, rules, account, changes)
@@ -70,12 +77,14 @@ def _without_classes(document: Invoice | CarrierBill, rules: CompanyRules, chang
     return _with_defaults(document, rules, defaults.model_copy(update={"class_target": None}))
 
 
-def _without_tax_code(document: Invoice, rules: CompanyRules, changes: list[Change]) -> CompanyRules:
-    defaults = rules.mapping.defaults.invoice
+def _without_tax_code(
+    document: Invoice | CarrierBill, rules: CompanyRules, reason: str, changes: list[Change]
+) -> CompanyRules:
+    defaults = _defaults(document, rules)
     if defaults.tax_code is None:
         return rules
     name = _name(defaults.tax_code)
-    changes.append(_left_out("defaults.invoice.tax_code", "SalesTaxCodeRef", name, _NO_SALES_TAX))
+    changes.append(_left_out(f"defaults.{document.kind}.tax_code", "SalesTaxCodeRef", name, reason))
     return _with_defaults(document, rules, defaults.model_copy(update={"tax_code": None}))
 
 

@@ -80,6 +80,11 @@ def _check_currency(currency: str | None, rules: CompanyRules, findings: Finding
         )
 
 
+def tax_included(rules: CompanyRules) -> bool | None:
+    """Say that amounts are without tax where QuickBooks has a word for it; left out, a preference of its may decide."""
+    return False if rules.edition.has_tax_on_every_line else None
+
+
 def fitted_number(
     number: str, max_length: int, taken: Taken, rules: CompanyRules, findings: Findings
 ) -> FittedNumber | None:

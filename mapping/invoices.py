@@ -55,6 +55,7 @@ def map_invoice(document: Invoice, rules: CompanyRules, *, taken: Taken, externa
         # Left out, QuickBooks would queue the form for printing.
         is_to_be_printed=False,
         is_to_be_emailed=False,
+        is_tax_included=header.tax_included(rules),
         other=other,
         external_guid=external_guid,
         lines=tuple(line for line in lines if line is not None),

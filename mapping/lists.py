@@ -55,6 +55,8 @@ class CompanyFacts(BaseModel):
     home_currency: str | None = None
     sales_tax: bool | None = None
     requires_accounts: bool | None = None
+    country: str | None = None
+    """Of the program, as it names it: `US`, `CA`."""
     closing_date: date | None = None
     """The last day of the closed period."""
 

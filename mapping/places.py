@@ -60,6 +60,7 @@ PLACES: tuple[Place, ...] = (
     _default("invoice", "class", "Class", Role.CLASS),
     _default("carrier_bill", "item", "Item or account for charges that are not mapped", *_BILL),
     _default("carrier_bill", "ap_account", "Accounts payable", Role.AP_ACCOUNT),
+    _default("carrier_bill", "tax_code", "Sales tax code of each line (Canada and UK)", Role.BILL_TAX_CODE),
     _default("carrier_bill", "class", "Class", Role.CLASS),
 )
 _BY_ID = {place.id: place for place in PLACES}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mapping.amounts import AmountMismatch, line_money
 from mapping.currencies import currency_code
 from mapping.documents import CarrierBill, Invoice
+from mapping.editions import NAMES, edition_of, unsupported
 from mapping.fits import ancestors
 from mapping.issues import Issue, Owner, Severity
 from mapping.links import Link, links_of
@@ -49,7 +50,7 @@ def _with_tax(
         return [issue for issue in issues if not (is_exempt and issue.code == "tax_code_taxable")]
     items = [(link.path, entry) for link in links if link.role is Role.INVOICE_ITEM and (entry := _entry(link, lists))]
     found = list(tax_issues(party, links[0].path, items, lists))
-    return [*(issue for issue in issues if not (found and issue.code == "tax_code_missing")), *found]
+    return [*(issue for issue in issues if issue.is_error or not (found and issue.code == "tax_code_missing")), *found]
 
 
 def _links(links: list[Link], lists: Lists) -> Iterator[Issue]:
@@ -86,7 +87,19 @@ def _preferences(document: Invoice | CarrierBill, rules: CompanyRules, lists: Li
             "date; then export it again.",
             owner=Owner.BOOKKEEPER,
         )
-    if facts.sales_tax and not is_bill and rules.mapping.defaults.invoice.tax_code is None:
+    if edition_of(facts.country) is None:
+        yield unsupported(facts.country)
+    defaults = rules.mapping.defaults
+    tax_code = defaults.carrier_bill.tax_code if is_bill else defaults.invoice.tax_code
+    if facts.sales_tax and rules.edition.has_tax_on_every_line and tax_code is None:
+        yield Issue(
+            code="tax_code_missing",
+            path=f"defaults.{document.kind}.tax_code",
+            message=f"QuickBooks for {NAMES[rules.edition]} wants a sales tax code on every line, and none is chosen.",
+            next_step="Open Mapping > Defaults and choose the sales tax code of each line.",
+            owner=Owner.BOOKKEEPER,
+        )
+    elif facts.sales_tax and not is_bill and tax_code is None:
         yield _warning(
             "tax_code_missing",
             "defaults.invoice.tax_code",

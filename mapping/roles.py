@@ -21,6 +21,7 @@ class Role(StrEnum):
     AP_ACCOUNT = "ap_account"
     TEMPLATE = "template"
     TAX_CODE = "tax_code"
+    BILL_TAX_CODE = "bill_tax_code"
 
     @property
     def kind(self) -> ListKind:
@@ -40,6 +41,7 @@ _KINDS = {
     Role.AP_ACCOUNT: ListKind.ACCOUNT,
     Role.TEMPLATE: ListKind.TEMPLATE,
     Role.TAX_CODE: ListKind.SALES_TAX_CODE,
+    Role.BILL_TAX_CODE: ListKind.SALES_TAX_CODE,
 }
 
 WORDS = {

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from mapping.currencies import currency_code
+from mapping.editions import Edition, edition_of
 from mapping.issues import Issue, Owner
 from mapping.lists import CompanyFacts
 from mapping.parsing import issues_of
@@ -120,6 +121,9 @@ class BillDefaults(_Model):
     item: NestedTarget | None = Field(default=None, description="Item for charges without a rule.")
     account: NestedTarget | None = Field(default=None, description="Account for charges without a rule.")
     ap_account: NestedTarget | None = Field(default=None, description="Accounts payable.")
+    tax_code: TaxCodeTarget | None = Field(
+        default=None, description="Sales tax code of each line; only QuickBooks for Canada and the UK has one on bills."
+    )
     class_target: NestedTarget | None = Field(default=None, alias="class", description="Class without one.")
 
     @model_validator(mode="after")
@@ -162,6 +166,7 @@ class CompanyRules(_Model):
     home_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of the company file.")
     multi_currency: bool = Field(default=False, description="Whether the company file uses several currencies.")
     ref_number_rule: RefNumberRule = Field(default=RefNumberRule.KEEP_END, description="For numbers too long.")
+    edition: Edition = Field(default=Edition.US, description="Edition of QuickBooks.")
     not_reimbursable: tuple[Target, ...] = Field(
         default=(), description="Accounts of bill lines that QuickBooks takes no billable mark on."
     )
@@ -184,12 +189,14 @@ def rules_for(
         return parsed
     known = ref_number_rule in list(RefNumberRule)
     facts = facts or CompanyFacts()
+    edition = edition_of(facts.country, country) or Edition.US  # another one is refused by pre-flight
     return CompanyRules(
         mapping=parsed,
-        home_currency=currency_code(facts.home_currency) or _HOME_CURRENCIES.get(country, "USD"),
+        home_currency=currency_code(facts.home_currency) or _HOME_CURRENCIES[edition],
+        edition=edition,
         multi_currency=bool(facts.multi_currency),
         ref_number_rule=RefNumberRule(ref_number_rule) if known else RefNumberRule.KEEP_END,
     )
 
 
-_HOME_CURRENCIES = {"US": "USD", "CA": "CAD", "UK": "GBP"}
+_HOME_CURRENCIES = {Edition.US: "USD", Edition.CANADA: "CAD", Edition.UK: "GBP"}

@@ -94,6 +94,7 @@ def default_spots(mapping: CompanyMapping) -> Iterator[Spot]:
         "item": (Role.BILL_ITEM, bill.item),
         "account": (Role.BILL_ACCOUNT, bill.account),
         "ap_account": (Role.AP_ACCOUNT, bill.ap_account),
+        "tax_code": (Role.BILL_TAX_CODE, bill.tax_code),
         "class": (Role.CLASS, bill.class_target),
     }
     yield from _given(("defaults", "invoice"), for_invoices)

@@ -26,6 +26,8 @@ class Code(StrEnum):
     TAKEN = "company_file_taken"
     UNCONFIRMED = "company_file_unconfirmed"
     """Never used before: a person says whether it is the right one."""
+    EDITION = "edition_unsupported"
+    """QuickBooks of a country whose documents are not supported."""
     MOVED = "company_file_moved"
     """The same name and mark at another place, and nothing proves that it is not a copy."""
 

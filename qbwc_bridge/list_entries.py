@@ -84,7 +84,7 @@ def entry_of(ret: ListRet) -> EntryRow:
     )
 
 
-def facts_of_company(preferences: PreferencesRet | None) -> CompanyFacts | None:
+def facts_of_company(preferences: PreferencesRet | None, country: str | None = None) -> CompanyFacts | None:
     """Give the preferences that matter; None when the Web Connector did not tell any."""
     if preferences is None:
         return None
@@ -95,6 +95,7 @@ def facts_of_company(preferences: PreferencesRet | None) -> CompanyFacts | None:
         home_currency=home.full_name if home else None,
         sales_tax=preferences.is_using_sales_tax,
         requires_accounts=preferences.is_requiring_accounts,
+        country=country,
         closing_date=preferences.closing_date,
     )
 

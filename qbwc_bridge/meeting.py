@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from mapping.editions import LIMITS, NAMES, Edition, edition_of, unsupported
 from mapping.lists import CompanyFacts
 from qbwc_bridge import books_check
 from qbwc_bridge.guard import Binding, Code, Judgement, OpenFile, is_same_place, judge_file, resembles
@@ -20,6 +21,7 @@ from store.tables import Company, WebConnectorSession
 TWIN_WINDOW = timedelta(hours=24)
 HOST_MAX = 100
 SHARED_WINDOW = timedelta(days=30)
+EDITION_TOLD_AGAIN = timedelta(days=365)
 _ANSWER = "Answer on this connection's page whether it is the right company file, or have TMS.ai answer for you."
 NEXT_STEPS = {
     Code.WRONG: "Open the right company file. If the books really moved to another file, say so on this connection's "
@@ -27,6 +29,7 @@ NEXT_STEPS = {
     Code.TAKEN: "Remove this connection from the Web Connector, open the right company file and add the .qwc file "
     "again. If both connections are meant for the same books, say so on this connection's page under “Another company "
     "file”, or ask TMS.ai to.",
+    Code.EDITION: "Ask the support of your transport software; nothing is sent to this QuickBooks until then.",
     Code.UNCONFIRMED: _ANSWER,
     Code.MOVED: f"Open the company file that you work in. If the file moved here, or an older state of it was put "
     f"back: {_ANSWER[0].lower()}{_ANSWER[1:]}",
@@ -52,6 +55,9 @@ def meet(
             is_taken=any(_works_in(one, seen.company_name or "", company_file) for one in neighbours),
         ),
     )
+    if judgement.allowed and edition_of(seen.country) is None:
+        text = unsupported(seen.country).message
+        judgement = Judgement(allowed=False, code=Code.EDITION, text=text)
     if not judgement.allowed:
         if judgement.asks:
             ask(owner, judgement.code, name=seen.company_name or "", path=company_file, at=now, release=seen.product)
@@ -63,9 +69,13 @@ def meet(
     wc.host = (seen.locked_by(owner.owner_id) or "")[:HOST_MAX] or None
     owner.qbxml_version = wc.qbxml_version
     owner.product = owner.product if seen.product is None else seen.product
-    facts = facts_of_company(seen.preferences)
+    facts = facts_of_company(seen.preferences, seen.country)
     if facts is not None:
-        if facts.shape != CompanyFacts.model_validate(owner.preferences or {}).shape:
+        known = CompanyFacts.model_validate(owner.preferences or {})
+        edition = edition_of(facts.country, owner.country)
+        if known.country != facts.country:
+            _tell_edition(session, owner, edition, now)
+        if known.shape != facts.shape or edition is not edition_of(known.country, owner.country):
             owner.mapping_version += 1  # what waits may carry what a preference has no place for by now
         owner.preferences = facts.model_dump(mode="json")
     if judgement.asks:
@@ -86,6 +96,15 @@ def meet(
         owner.books = None
     _tell_neighbours(session, owner, neighbours, company_file, now)
     return judgement
+
+
+def _tell_edition(session: Session, owner: Company, edition: Edition | None, now: datetime) -> None:
+    """Say once what is not supported in this edition, before the first export finds out."""
+    if edition is not None and edition.has_tax_on_every_line:
+        text = LIMITS.format(country=NAMES[edition])
+        record_incident_once(
+            session, company_id=owner.id, at=now, code="edition_limits", text=text, within=EDITION_TOLD_AGAIN
+        )
 
 
 def ask(owner: Company, code: Code | None, *, name: str, path: str, at: datetime, release: str | None = None) -> None:

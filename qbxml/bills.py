@@ -20,6 +20,7 @@ from qbxml.values import (
     Price,
     Quantity,
     Ref,
+    Ref3,
     Ref31,
     Ref41,
     Ref159,
@@ -39,6 +40,8 @@ class ExpenseLineAdd(RequestModel):
     memo: Str4095 | None = element(tag="Memo", default=None)
     customer_ref: Ref | None = element(tag="CustomerRef", default=None)
     class_ref: Ref159 | None = element(tag="ClassRef", default=None)
+    #: Canada and the UK only; elsewhere the document cannot be parsed.
+    sales_tax_code_ref: Ref3 | None = element(tag="SalesTaxCodeRef", default=None)
     billable_status: BillableStatus | None = element(tag="BillableStatus", default=None)
 
 
@@ -52,6 +55,8 @@ class ItemLineAdd(RequestModel):
     amount: Amount | None = element(tag="Amount", default=None)
     customer_ref: Ref | None = element(tag="CustomerRef", default=None)
     class_ref: Ref159 | None = element(tag="ClassRef", default=None)
+    #: Canada and the UK only; elsewhere the document cannot be parsed.
+    sales_tax_code_ref: Ref3 | None = element(tag="SalesTaxCodeRef", default=None)
     billable_status: BillableStatus | None = element(tag="BillableStatus", default=None)
     override_item_account_ref: Ref159 | None = element(tag="OverrideItemAccountRef", default=None)
 
@@ -69,6 +74,8 @@ class BillAdd(AddRequest, tag="BillAdd"):
     ref_number: Str20 | None = element(tag="RefNumber", default=None)
     terms_ref: Ref31 | None = element(tag="TermsRef", default=None)
     memo: Str4095 | None = element(tag="Memo", default=None)
+    #: Canada and the UK only.
+    is_tax_included: bool | None = element(tag="IsTaxIncluded", default=None)
     external_guid: Guid | None = element(tag="ExternalGUID", default=None)
     expense_lines: tuple[ExpenseLineAdd, ...] = element(tag="ExpenseLineAdd", default=())
     item_lines: tuple[ItemLineAdd, ...] = element(tag="ItemLineAdd", default=())

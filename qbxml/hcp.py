@@ -34,6 +34,8 @@ class HostAndCompany:
     product: str | None = None
     supported_versions: tuple[str, ...] = ()
     """The qbXML versions that this QuickBooks lists."""
+    country: str | None = None
+    """Of the program: `US`, `CA`, `UK`, `AU`."""
     company_name: str | None = None
     private: tuple[Private, ...] = ()
     preferences: PreferencesRet | None = None
@@ -69,6 +71,7 @@ def parse_hcp(text: str) -> HostAndCompany | None:
         supported_versions=tuple(one.text or "" for one in host.iterchildren("SupportedQBXMLVersion"))
         if host is not None
         else (),
+        country=(_text(host, "Country") or None) if host is not None else None,
         company_name=(_text(company, "CompanyName") or None) if company is not None else None,
         private=tuple(map(_private, company.iterchildren("DataExtRet"))) if company is not None else (),
         preferences=_preferences(preferences) if preferences is not None else None,

@@ -83,6 +83,8 @@ class InvoiceAdd(AddRequest, tag="InvoiceAdd"):
     customer_msg_ref: Ref101 | None = element(tag="CustomerMsgRef", default=None)
     is_to_be_printed: bool | None = element(tag="IsToBePrinted", default=None)
     is_to_be_emailed: bool | None = element(tag="IsToBeEmailed", default=None)
+    #: Canada and the UK only; elsewhere the document cannot be parsed.
+    is_tax_included: bool | None = element(tag="IsTaxIncluded", default=None)
     customer_sales_tax_code_ref: Ref3 | None = element(tag="CustomerSalesTaxCodeRef", default=None)
     other: Str29 | None = element(tag="Other", default=None)
     external_guid: Guid | None = element(tag="ExternalGUID", default=None)

@@ -155,6 +155,7 @@ class Answers:
         put(ret, "IsPaid", entry.balance == 0)
         put(ret, "IsToBePrinted", entry.is_to_be_printed)
         put(ret, "IsToBeEmailed", entry.is_to_be_emailed)
+        put(ret, "IsTaxIncluded", entry.is_tax_included if self._company.is_abroad else None)
         self.reference(ret, "CustomerSalesTaxCodeRef", entry.customer_tax_code)
         put(ret, "Other", entry.other)
         put(ret, "ExternalGUID", entry.external_guid)
@@ -191,6 +192,7 @@ class Answers:
         put(ret, "RefNumber", entry.ref_number)
         self.reference(ret, "TermsRef", entry.terms)
         put(ret, "Memo", entry.memo)
+        put(ret, "IsTaxIncluded", entry.is_tax_included if self._company.is_abroad else None)
         put(ret, "IsPaid", entry.balance == 0)
         put(ret, "ExternalGUID", entry.external_guid)
         for line in entry.lines if with_lines else ():
@@ -216,6 +218,7 @@ class Answers:
             put(ret, "Amount", shown)
         self.reference(ret, "CustomerRef", line.customer)
         self.reference(ret, "ClassRef", line.class_id)
+        self.reference(ret, "SalesTaxCodeRef", line.tax_code)
         put(ret, "BillableStatus", line.billable_status)
 
     def list_entry(self, entry: ListObject) -> etree._Element:
@@ -241,6 +244,8 @@ class Answers:
                 ret = self._list_head("SalesTaxCodeRet", entry, has_full_name=False)
                 put(ret, "IsTaxable", entry.is_taxable)
                 put(ret, "Desc", entry.description)
+                self.reference(ret, "ItemPurchaseTaxRef", entry.purchase_item)
+                self.reference(ret, "ItemSalesTaxRef", entry.sales_item)
             case Template():
                 ret = self._list_head("TemplateRet", entry, has_full_name=False)
                 put(ret, "TemplateType", entry.template_type)

@@ -92,6 +92,11 @@ class CompanyFile:
         return self.state.name
 
     @property
+    def is_abroad(self) -> bool:
+        """Whether it is the file of an edition with a tax code on every line (^CA/UK in the schemas)."""
+        return self.state.country != "US"
+
+    @property
     def path(self) -> str:
         """The file's path as Windows sees it."""
         return self.state.path
@@ -315,10 +320,16 @@ class CompanyFile:
         self.state.classes.append(added)
         return added
 
-    def add_tax_code(self, name: str, *, is_taxable: bool, description: str | None = None) -> SalesTaxCode:
-        """Add a sales tax code."""
+    def add_tax_code(
+        self, name: str, *, is_taxable: bool, description: str | None = None, tax: Item | None = None
+    ) -> SalesTaxCode:
+        """Add a sales tax code; abroad it bears the tax of its items on sales and on purchases."""
         code = SalesTaxCode(
-            **self._common("tax_codes", name, None, True), is_taxable=is_taxable, description=description
+            **self._common("tax_codes", name, None, True),
+            is_taxable=is_taxable,
+            description=description,
+            sales_item=tax.list_id if tax else None,
+            purchase_item=tax.list_id if tax else None,
         )
         self.state.tax_codes.append(code)
         return code

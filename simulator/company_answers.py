@@ -17,13 +17,13 @@ _LISTS_WITH_CAPACITY = (
 )
 
 
-def host(with_capacity: bool) -> etree._Element:
+def host(file: "CompanyFile", with_capacity: bool) -> etree._Element:
     """HostRet of the product that is played."""
     ret = etree.Element("HostRet")
     put(ret, "ProductName", "QuickBooks Enterprise Solutions 24.0")
     put(ret, "MajorVersion", "34")
     put(ret, "MinorVersion", "0")
-    put(ret, "Country", "US")
+    put(ret, "Country", file.state.country)
     for version in SUPPORTED_VERSIONS:
         put(ret, "SupportedQBXMLVersion", version)
     put(ret, "IsAutomaticLogin", False)

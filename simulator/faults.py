@@ -292,6 +292,10 @@ class Switches:
     refuse_literal_non_ascii: bool = True
     refuse_inactive_references: bool = True
     refuse_class_when_tracking_is_off: bool = False
+    refuse_lines_without_tax_code: bool = True
+    """Abroad, while sales tax is on; no source says what QuickBooks does."""
+    amounts_include_tax: bool = True
+    """Abroad, where a document does not say it: a preference of the file decides."""
     line_without_code_takes_that_of_its_item: bool = False
     """For a taxable customer; one measurement says non-taxable (qbxml.md 0.9)."""
     home_account_serves_foreign_parties: bool = False

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-_TOKEN = re.compile(r"enum\([^)]*\)|@\d+\.\d+|[A-Za-z0-9]+|[\[\]{}|,:!+]")
+_TOKEN = re.compile(r"enum\([^)]*\)|@\d+\.\d+|[A-Za-z0-9]+|[\[\]{}|,:!+^]")
 _ADDRESS = (
     "Addr1:str41, Addr2:str41, Addr3:str41, Addr4:str41, Addr5:str41, City:str31, State:str21, PostalCode:str13, "
     "Country:str31, Note:str41"
@@ -25,6 +25,8 @@ class Field:
     required: bool = False
     repeats: bool = False
     since: tuple[int, int] = (1, 0)
+    abroad: bool = False
+    """Not in QuickBooks for the United States (written ^)."""
     type: str = ""
     content: "Model | None" = None
 
@@ -45,25 +47,25 @@ class Model:
     parts: tuple[Field | Choice, ...]
     fields: dict[str, Field] = field(default_factory=dict, compare=False, hash=False)
 
-    def accepts(self, names: list[str], version: tuple[int, int]) -> bool:
-        """Whether children of these names, in this order, may stand in a document of this qbXML version."""
-        return _pattern(self, version).fullmatch("".join(f"{name};" for name in names)) is not None
+    def accepts(self, names: list[str], version: tuple[int, int], *, abroad: bool = False) -> bool:
+        """Whether children of these names, in this order, may stand in a document of this version and edition."""
+        return _pattern(self, version, abroad).fullmatch("".join(f"{name};" for name in names)) is not None
 
 
 @lru_cache(maxsize=512)
-def _pattern(model: Model, version: tuple[int, int]) -> re.Pattern[str]:
-    return re.compile(_expression(model, version))
+def _pattern(model: Model, version: tuple[int, int], abroad: bool) -> re.Pattern[str]:
+    return re.compile(_expression(model, version, abroad))
 
 
-def _expression(model: Model, version: tuple[int, int]) -> str:
+def _expression(model: Model, version: tuple[int, int], abroad: bool) -> str:
     out = []
     for part in model.parts:
         if isinstance(part, Field):
-            if part.since > version:
+            if part.since > version or (part.abroad and not abroad):
                 continue
             inner = f"(?:{part.name};)"
         else:
-            inner = "(?:" + "|".join(f"(?:{_expression(branch, version)})" for branch in part.branches) + ")"
+            inner = "(?:" + "|".join(f"(?:{_expression(branch, version, abroad)})" for branch in part.branches) + ")"
         out.append(inner + _times(part.required, part.repeats))
     return "".join(out)
 
@@ -119,7 +121,7 @@ def _choice(tokens: list[str], at: int) -> tuple[Choice, int]:
 
 def _modifiers(tokens: list[str], at: int) -> tuple[str, tuple[int, int], int]:
     flags, since = "", (1, 0)
-    while at < len(tokens) and (tokens[at] in "!+" or tokens[at].startswith("@")):
+    while at < len(tokens) and (tokens[at] in "!+^" or tokens[at].startswith("@")):
         if tokens[at].startswith("@"):
             major, minor = tokens[at][1:].split(".")
             since = (int(major), int(minor))
@@ -139,7 +141,7 @@ def _element(tokens: list[str], at: int) -> tuple[Field, int]:
     elif at < len(tokens) and tokens[at] == "{":
         content, at = _sequence(tokens, at + 1)
         at += 1
-    return Field(name, "!" in flags, "+" in flags, since, "" if content else kind, content), at
+    return Field(name, "!" in flags, "+" in flags, since, "^" in flags, "" if content else kind, content), at
 
 
 def _named_content(kind: str) -> Model | None:

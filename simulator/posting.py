@@ -210,6 +210,7 @@ def _invoice(company: "CompanyFile", element: etree._Element) -> Invoice:
         customer_tax_code=customer_code.list_id if customer_code else customer.tax_code,
         is_to_be_printed=is_true(element.findtext("IsToBePrinted") or "true"),
         is_to_be_emailed=is_true(element.findtext("IsToBeEmailed")),
+        is_tax_included=_is_tax_included(company, element),
         other=text_of(element, "Other"),
         external_guid=text_of(element, "ExternalGUID"),
     )
@@ -238,6 +239,7 @@ def _invoice_line(company: "CompanyFile", references: References, element: etree
             raise missing_element("ItemRef")
         return Line(kind="text", description=text_of(element, "Desc"))
     references.refuse_lists_not_kept(element, _LINE_LISTS, in_line=True)
+    _want_tax_code(company, element)
     if state.preferences.sales_tax_item is None and company.switches.refuse_tax_code_when_sales_tax_is_off:
         refuse_feature(element, "SalesTaxCodeRef")
     code = references.resolve(element, "SalesTaxCodeRef", "Sales Tax Code", state.tax_codes, in_line=True)
@@ -280,6 +282,10 @@ def _line_above(invoice: Invoice) -> Decimal:
 
 
 def _tax(company: "CompanyFile", invoice: Invoice) -> None:
+    if company.is_abroad:
+        invoice.tax_item = None
+        _tax_of_lines(company, invoice)
+        return
     item = next((item for item in company.state.items if item.list_id == invoice.tax_item), None)
     if item is None or company.preferences.sales_tax_item is None:
         invoice.tax_item = None
@@ -290,6 +296,35 @@ def _tax(company: "CompanyFile", invoice: Invoice) -> None:
         taxable.clear()  # nothing is taxed for a customer who owes none
     base = sum((line.amount or Decimal(0) for line in invoice.lines if line.tax_code in taxable), Decimal(0))
     invoice.tax_total = cents(base * invoice.tax_percent / 100)
+
+
+def _want_tax_code(company: "CompanyFile", line: etree._Element) -> None:
+    is_wanted = company.is_abroad and company.preferences.sales_tax_item is not None
+    if is_wanted and company.switches.refuse_lines_without_tax_code and line.find("SalesTaxCodeRef") is None:
+        raise missing_element("SalesTaxCodeRef")
+
+
+def _tax_of_lines(company: "CompanyFile", entry: Invoice | Bill) -> None:
+    """Abroad each line bears the tax of its own code; where amounts include it, it is taken out of them."""
+    percents = {item.list_id: item.percent or Decimal(0) for item in company.state.items if item.kind == "SalesTax"}
+    codes = {code.list_id: code for code in company.state.tax_codes}
+    for line in entry.lines:
+        code = codes.get(line.tax_code or "")
+        if code is None or line.amount is None:
+            continue
+        item = code.sales_item if isinstance(entry, Invoice) else code.purchase_item
+        percent = percents.get(item or "", Decimal(0))
+        if entry.is_tax_included:
+            net = cents(line.amount * 100 / (100 + percent))
+            entry.tax_total += line.amount - net
+            line.amount = net
+        else:
+            entry.tax_total += cents(line.amount * percent / 100)
+
+
+def _is_tax_included(company: "CompanyFile", element: etree._Element) -> bool:
+    said = element.findtext("IsTaxIncluded")
+    return company.is_abroad and (is_true(said) if said else company.switches.amounts_include_tax)
 
 
 def _bill(company: "CompanyFile", element: etree._Element) -> Bill:
@@ -310,6 +345,7 @@ def _bill(company: "CompanyFile", element: etree._Element) -> Bill:
         address=_address(element, "VendorAddress") or vendor.address,
         terms=terms.list_id if terms else None,
         memo=text_of(element, "Memo"),
+        is_tax_included=_is_tax_included(company, element),
         external_guid=text_of(element, "ExternalGUID"),
     )
     for line in element.iterchildren("ExpenseLineAdd"):
@@ -317,6 +353,8 @@ def _bill(company: "CompanyFile", element: etree._Element) -> Bill:
     for line in element.iterchildren("ItemLineAdd"):
         bill.lines.append(_item_line(company, references, line))
     _refuse_groups(element, "ItemGroupLineAdd", "Bill")
+    if company.is_abroad:
+        _tax_of_lines(company, bill)
     return bill
 
 
@@ -373,7 +411,10 @@ def _job_costing(company: "CompanyFile", references: References, element: etree.
     references.refuse_lists_not_kept(element, _LINE_LISTS, in_line=True)
     customer = references.resolve(element, "CustomerRef", "Customer", company.state.customers, in_line=True)
     status = text_of(element, "BillableStatus")
+    _want_tax_code(company, element)
+    code = references.resolve(element, "SalesTaxCodeRef", "Sales Tax Code", company.state.tax_codes, in_line=True)
     return {
+        "tax_code": code.list_id if code else None,
         "customer": customer.list_id if customer else None,
         "class_id": references.class_id(element, in_line=True),
         # Without a customer the status means nothing; with one, QuickBooks offers the cost for re-billing.

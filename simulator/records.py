@@ -90,6 +90,9 @@ class SalesTaxCode(ListObject):
 
     is_taxable: bool
     description: str | None = None
+    sales_item: str | None = None
+    """Abroad: the tax item that is charged on sales; and on purchases."""
+    purchase_item: str | None = None
 
 
 class Template(ListObject):
@@ -147,6 +150,8 @@ class Transaction(BaseModel):
     terms: str | None = None
     memo: str | None = None
     external_guid: str | None = None
+    is_tax_included: bool = False
+    tax_total: Decimal = Decimal("0.00")
     lines: list[Line] = []
     applied: Decimal = Decimal(0)
 
@@ -157,8 +162,8 @@ class Transaction(BaseModel):
 
     @property
     def total(self) -> Decimal:
-        """What the other side owes or is owed."""
-        return self.subtotal
+        """What the other side owes or is owed, with tax."""
+        return self.subtotal + self.tax_total
 
     @property
     def balance(self) -> Decimal:
@@ -180,16 +185,10 @@ class Invoice(Transaction):
     ship_date: date
     tax_item: str | None = None
     tax_percent: Decimal = Decimal(0)
-    tax_total: Decimal = Decimal("0.00")
     customer_tax_code: str | None = None
     is_to_be_printed: bool = True
     is_to_be_emailed: bool = False
     other: str | None = None
-
-    @property
-    def total(self) -> Decimal:
-        """Subtotal and tax."""
-        return self.subtotal + self.tax_total
 
 
 class Bill(Transaction):
@@ -228,6 +227,8 @@ class CompanyState(BaseModel):
 
     name: str
     path: str
+    country: str = "US"
+    """Of the program that keeps it: US, CA, UK, AU."""
     address: Address = {}
     ein: str = "12-3456789"
     preferences: Preferences = Preferences()

@@ -26,6 +26,30 @@ def freight_company(name: str = "Ridgeline Freight LLC", clock: Callable[[], dat
     return company
 
 
+def canadian_company(clock: Callable[[], datetime] = _now) -> CompanyFile:
+    """The same in Canada, with the codes of the goods and services tax."""
+    return _abroad("Ridgeline Freight Inc", "CA", "Canadian Dollar", {"G": "5", "H": "13"}, clock)
+
+
+def british_company(clock: Callable[[], datetime] = _now) -> CompanyFile:
+    """The same in the United Kingdom, with the codes of value added tax."""
+    return _abroad("Ridgeline Freight Ltd", "UK", "British Pound Sterling", {"S": "20", "R": "5"}, clock)
+
+
+def _abroad(
+    name: str, country: str, currency: str, taxes: dict[str, str], clock: Callable[[], datetime]
+) -> CompanyFile:
+    company = freight_company(name, clock)
+    company.state.country = country
+    company.preferences.home_currency = currency
+    company.state.tax_codes.clear()
+    for code, percent in taxes.items():
+        tax = company.add_item(f"Tax {code}", None, kind="SalesTax", description=code, percent=Decimal(percent))
+        company.add_tax_code(code, is_taxable=True, description=f"{percent} percent", tax=tax)
+    company.add_tax_code("E", is_taxable=False, description="Exempt")
+    return company
+
+
 def _accounts_and_items(company: CompanyFile) -> None:
     company.add_account("Checking", "Bank")
     company.add_account("Accounts Receivable", "AccountsReceivable")

@@ -71,7 +71,11 @@ class Session:
         """
         if not self._is_open:
             raise QuickBooksError(DISCONNECTED, DISCONNECTED_TEXT)
-        document = read_document(text, refuse_literal_non_ascii=self._company.switches.refuse_literal_non_ascii)
+        document = read_document(
+            text,
+            refuse_literal_non_ascii=self._company.switches.refuse_literal_non_ascii,
+            abroad=self._company.is_abroad,
+        )
         with self._own_clock():
             return self._process(document)
 
@@ -194,7 +198,7 @@ class Session:
         match request.name:
             case "HostQueryRq":
                 wanted = element.findtext("IncludeListMetaData/IncludeMaxCapacity")
-                return company_answers.host(is_true(wanted))
+                return company_answers.host(company, is_true(wanted))
             case "CompanyQueryRq":
                 owners = [child.text or "" for child in element.iterchildren("OwnerID")]
                 return company_answers.company(company, owners)

@@ -45,7 +45,11 @@ class MessageSet:
 
 
 def read_document(
-    text: str, *, refuse_literal_non_ascii: bool = True, versions: tuple[str, ...] = SUPPORTED_VERSIONS
+    text: str,
+    *,
+    refuse_literal_non_ascii: bool = True,
+    versions: tuple[str, ...] = SUPPORTED_VERSIONS,
+    abroad: bool = False,
 ) -> MessageSet:
     """Read a qbXML document or raise what ProcessRequest throws (qbxml.md 1.1, 1.2, 5.1; web-connector.md 2.6)."""
     root = _parse(text, refuse_literal_non_ascii)
@@ -69,7 +73,7 @@ def read_document(
         raise _refused()
     major, minor = version.split(".")
     for element in message_set:
-        _judge_request(element, (int(major), int(minor)))
+        _judge_request(element, (int(major), int(minor)), abroad)
     return MessageSet(
         text=text,
         version=version,
@@ -114,7 +118,7 @@ def _stray_text(element: etree._Element) -> bool:
     return any((part or "").strip() for part in (element.text, *(child.tail for child in element)))
 
 
-def _judge_request(element: etree._Element, version: tuple[int, int]) -> None:
+def _judge_request(element: etree._Element, version: tuple[int, int], abroad: bool) -> None:
     model = REQUESTS.get(str(element.tag))
     if model is None or {str(name) for name in element.attrib} - attributes_of(str(element.tag)):
         raise _refused()
@@ -122,12 +126,12 @@ def _judge_request(element: etree._Element, version: tuple[int, int]) -> None:
         raise _refused()
     if element.get("metaData") not in (None, "NoMetaData", "MetaDataOnly", "MetaDataAndResponseData"):
         raise _refused()
-    _judge_content(element, model, version)
+    _judge_content(element, model, version, abroad)
 
 
-def _judge_content(element: etree._Element, model: Model, version: tuple[int, int]) -> None:
+def _judge_content(element: etree._Element, model: Model, version: tuple[int, int], abroad: bool) -> None:
     names = [child.tag if isinstance(child.tag, str) else "?" for child in element]
-    if _stray_text(element) or not model.accepts(names, version):
+    if _stray_text(element) or not model.accepts(names, version, abroad=abroad):
         raise _refused()
     for child in element:
         inner = model.fields[str(child.tag)]
@@ -135,4 +139,4 @@ def _judge_content(element: etree._Element, model: Model, version: tuple[int, in
         if {str(name) for name in child.attrib} - macro or (inner.content is None and len(child)):
             raise _refused()
         if inner.content is not None:
-            _judge_content(child, inner.content, version)
+            _judge_content(child, inner.content, version, abroad)

@@ -1,6 +1,7 @@
 """Element order of the requests that the simulator answers, in the notation of qbxml.md (3.1, 3.3, 4.2, 4.5).
 
-``Name!:type`` required, ``+`` repeatable, ``@13.0`` first version, ``[a | b]`` a choice; everything else optional.
+``Name!:type`` required, ``+`` repeatable, ``@13.0`` first version, ``^`` not in the United States,
+``[a | b]`` a choice; everything else optional.
 """
 
 from .notation import Model, read
@@ -22,26 +23,29 @@ InvoiceAdd!{{
 CustomerRef!:ref209, ClassRef:ref159, ARAccountRef:ref159, TemplateRef@3.0:ref31, TxnDate:date, RefNumber:str11,
 BillAddress:addr, ShipAddress:addr, IsPending:bool, IsFinanceCharge@8.0:bool, PONumber:str25, TermsRef:ref31,
 DueDate:date, SalesRepRef:ref5, FOB:str13, ShipDate:date, ShipMethodRef:ref15, ItemSalesTaxRef:ref31, Memo:str4095,
-CustomerMsgRef:ref101, IsToBePrinted:bool, IsToBeEmailed@6.0:bool, CustomerSalesTaxCodeRef:ref3, Other@6.0:str29,
+CustomerMsgRef:ref101, IsToBePrinted:bool, IsToBeEmailed@6.0:bool, IsTaxIncluded@6.0^:bool,
+CustomerSalesTaxCodeRef:ref3, Other@6.0:str29,
 ExchangeRate@8.0:float, ExternalGUID@9.0:guid, LinkToTxnID+@6.0:id,
 SetCredit+@10.0{{CreditTxnID!:id, AppliedAmount!:amt, Override:bool}},
 [InvoiceLineAdd!{{{_INVOICE_LINE}}} | InvoiceLineGroupAdd!{{{_INVOICE_GROUP}}}]+
 }}, IncludeRetElement+@4.0:str50
 """
 _BILL_EXPENSE = """
-AccountRef:ref159, Amount:amt, Memo:str4095, CustomerRef:ref209, ClassRef:ref159,
+AccountRef:ref159, Amount:amt, Memo:str4095, CustomerRef:ref209, ClassRef:ref159, SalesTaxCodeRef@6.0^:ref3,
 BillableStatus@2.0:enum(Billable|NotBillable|HasBeenBilled), SalesRepRef@13.0:ref5, DataExt+@13.0:ext
 """
 _BILL_ITEM = """
 ItemRef:ref, InventorySiteRef@10.0:ref31, InventorySiteLocationRef@12.0:ref31,
 [SerialNumber!:str4095 | LotNumber!:str40], Desc:str4095, Quantity:quan, UnitOfMeasure@7.0:str31, Cost:price,
-Amount:amt, CustomerRef:ref209, ClassRef:ref159, BillableStatus@2.0:enum(Billable|NotBillable|HasBeenBilled),
+Amount:amt, CustomerRef:ref209, ClassRef:ref159, SalesTaxCodeRef@6.0^:ref3,
+BillableStatus@2.0:enum(Billable|NotBillable|HasBeenBilled),
 OverrideItemAccountRef@2.0:ref159, LinkToTxn@4.0{TxnID!:id, TxnLineID!:id}, SalesRepRef@13.0:ref5, DataExt+@13.0:ext
 """
 _BILL_ADD = f"""
 BillAdd!{{
 VendorRef!:ref41, VendorAddress@13.0:addr, APAccountRef@2.0:ref159, TxnDate:date, DueDate:date, RefNumber:str20,
-TermsRef:ref31, Memo:str4095, ExchangeRate@8.0:float, ExternalGUID@9.0:guid, LinkToTxnID+@4.0:id,
+TermsRef:ref31, Memo:str4095, IsTaxIncluded@6.0^:bool, SalesTaxCodeRef@6.0^:ref3, ExchangeRate@8.0:float,
+ExternalGUID@9.0:guid, LinkToTxnID+@4.0:id,
 ExpenseLineAdd+{{{_BILL_EXPENSE}}},
 [ItemLineAdd!{{{_BILL_ITEM}}}
 | ItemGroupLineAdd!{{ItemGroupRef!:ref31, Quantity:quan, UnitOfMeasure@7.0:str31, InventorySiteRef@10.0:ref31,

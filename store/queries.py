@@ -165,7 +165,7 @@ def owners() -> Rows[Company]:
     of_connection = ("owner_id", "file_id", "run_every_minutes", "problem", "last_success_at", "last_restore_time")
     of_guard = ("name", "company_file", "confirm_first_file", "file_question", "books")
     of_look = ("look_before_adding", "look_everything_since", "doubt_since")
-    of_queue = ("paused", "quiet_hours", "rebind_requested_at", "mapping_version", *of_look)
+    of_queue = ("paused", "country", "quiet_hours", "rebind_requested_at", "mapping_version", *of_look)
     return Rows(Company, only=(*of_file, *of_connection, *of_guard, *of_queue))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,8 +10,11 @@ from activities.company_lists import StoreLists
 from mapping.lists import ListKind
 from mapping.sales_tax import is_taxable
 from qbwc_bridge.references import kind_of
+from simulator.company import CompanyFile
 from simulator.records import Invoice
+from simulator.sample_company import british_company, canadian_company
 from store.engine import Database
+from store.tables import Company
 from tests.support import lists, stores
 from tests.support.company_files import store_lists
 from tests.support.direct import DirectWire
@@ -125,3 +128,40 @@ def test_currencies_and_tax_codes_come_with_the_lists(database: Database, clock:
     assert book.full_name(book.ledger[-1].account) == "Accounts Receivable - CAD"
     world.must_hold()
     world.close()
+
+
+@pytest.mark.parametrize("maker", [canadian_company, british_company])
+def test_a_file_of_another_edition(database: Database, clock: stores.Clock, maker: Callable[..., CompanyFile]) -> None:
+    """What is not supported is said when it is met; invoices and bills bear the tax codes that were chosen."""
+    world = World(database, clock, lists_are_here=False, quickbooks=maker(clock=clock))
+    world.update()
+    assert "edition_limits" in world.incidents()
+    with world.changed_mapping() as mapping:
+        mapping["defaults"] = {kind: {"tax_code": {"full_name": "E"}} for kind in ("invoice", "carrier_bill")}
+    currency = {"CA": "CAD", "UK": "GBP"}[world.quickbooks.state.country]
+    requests = [
+        world.queue({**stores.an_invoice(), "currency": currency}),
+        world.queue({**stores.a_bill(), "currency": currency}),
+    ]
+    world.update()
+    for request_id in requests:
+        outcome = world.outcome(request_id)
+        assert outcome is not None
+        assert outcome.transaction is not None, outcome
+        assert outcome.transaction.differences == []
+    world.must_hold()
+    world.close()
+
+
+def test_a_file_of_an_edition_that_is_not_supported(world: World) -> None:
+    """Nothing is sent, and the reason is the connection's problem, not the first export's."""
+    request_id = world.queue(stores.an_invoice())
+    world.quickbooks.state.country = "AU"
+    world.update()
+    assert world.outcome(request_id) is None
+    assert not world.quickbooks.ledger
+    with world.database.transaction() as session:
+        problem = session.get_one(Company, "acme").problem
+    assert problem is not None
+    assert problem["code"] == "edition_unsupported"
+    assert "country AU" in problem["cause"]

@@ -88,6 +88,7 @@ def facts_of(company: CompanyFile) -> CompanyFacts:
         sales_tax=preferences.sales_tax_item is not None,
         requires_accounts=preferences.requires_accounts,
         closing_date=preferences.closing_date,
+        country=company.state.country,
     )
 
 
