@@ -48,7 +48,7 @@ from store.identity import NAME
 from store.metadata import METADATA
 from store.tables import Lease
 
-BATCH = 500
+BATCH = 100
 """Rows that are written at once; a row may hold an answer of QuickBooks of some megabytes."""
 GONE_S = 1.0
 """How long a server may still list a connection that was closed."""
