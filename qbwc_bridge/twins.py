@@ -6,6 +6,7 @@ is under way at a time, but people see runs that end with "busy" and should remo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from datetime import datetime, timedelta
 INTERVALS = 3
 SHORTEST = timedelta(hours=1)
 """Who changes to a new PC needs longer than this between the last run on one and the first on the other."""
+
+_NUMBER = re.compile(r"[0-9]+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,18 +27,29 @@ class Visit:
 
 
 def twin_notice(host: str | None, earlier: Sequence[Visit], *, now: datetime, interval: timedelta) -> str:
-    """Name two computers that both run this connection; "" when there is no sign of that."""
+    """Name two computers that both run this connection; "" when there is no sign of that.
+
+    The servers of a farm take turns with one Web Connector, wherever its user was put today: names that differ in their
+    number only are two of them when they come oftener than one schedule does.
+    """
     if host is None:
         return ""
     since = now - max(SHORTEST, INTERVALS * interval)
     for visit in earlier:
         if visit.host is not None and visit.host.casefold() != host.casefold() and visit.at > since:
+            if _stem(visit.host) == _stem(host) and now - visit.at >= interval / 2:
+                continue
             first, second = sorted((visit.host, host))
             return (
                 f"Two computers run this connection: {first} and {second}. "
                 "Remove it from the Web Connector of one of them."
             )
     return ""
+
+
+def _stem(host: str) -> str:
+    """Give a computer's name without its number: RDS-01 and RDS-02 are of one farm."""
+    return _NUMBER.sub("", host.casefold())
 
 
 def clone_notice(host: str | None) -> str:
