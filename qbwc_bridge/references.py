@@ -39,6 +39,8 @@ def kind_of(words: str) -> ListKind | None:
 
 def told_by_name(session: Session, company_id: str, ruling: Rejected) -> Rejected:
     """Give the ruling with the name that the entry has in our lists in place of its ListID."""
+    if ruling.verdict.code in _GONE:
+        return _named_in_message(session, company_id, ruling)
     if ruling.verdict.code != str(invalid_references.CODE):
         return ruling
     found = invalid_references.read(ruling.message)
@@ -52,6 +54,17 @@ def told_by_name(session: Session, company_id: str, ruling: Rejected) -> Rejecte
         verdict=named.verdict(ruling.verdict.code),
         message=ruling.message.replace(f'"{found.name}"', f'"{entry.full_name}"'),
     )
+
+
+def _named_in_message(session: Session, company_id: str, ruling: Rejected) -> Rejected:
+    """Name a ListID of which the message does not say whose list it is from; ListIDs of two lists never meet."""
+    message = ruling.message
+    for list_id in dict.fromkeys(invalid_references.list_ids(message)):
+        found = (lists.entry(session, company_id, kind, list_id) for kind in ListKind)
+        entry = next((one for one in found if one is not None), None)
+        if entry is not None:
+            message = message.replace(f'"{list_id}"', f'"{entry.full_name}"')
+    return dataclasses.replace(ruling, message=message)
 
 
 def read_again(session: Session, company_id: str, ruling: Rejected, *, at: datetime) -> None:

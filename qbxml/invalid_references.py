@@ -15,6 +15,7 @@ CODE = 3140
 _REFERENCE = re.compile(r'reference to QuickBooks (?P<kind>.+?) "(?P<name>.*?)" in the (?P<place>[^.]+)\.')
 _SECOND = re.compile(r"QuickBooks error message:\s*(?P<text>.+)", re.DOTALL)
 _TYPE = re.compile(r"must be of type (?P<type>[^.]+)")
+_QUOTED = re.compile(r'"([^"]*)"')
 _LIST_ID = re.compile(r"[0-9A-F]{1,8}-[0-9]{1,10}", re.IGNORECASE)
 
 
@@ -62,6 +63,11 @@ def read(message: str) -> InvalidReference:
         wanted_type=wanted["type"] if wanted else "",
         second=text,
     )
+
+
+def list_ids(message: str) -> list[str]:
+    """Give the ListIDs that stand in quotes in a message of any status."""
+    return [text for text in _QUOTED.findall(message) if _LIST_ID.fullmatch(text)]
 
 
 def _why(text: str) -> Why:

@@ -165,3 +165,18 @@ def test_a_file_of_an_edition_that_is_not_supported(world: World) -> None:
     assert problem is not None
     assert problem["code"] == "edition_unsupported"
     assert "country AU" in problem["cause"]
+
+
+@pytest.mark.parametrize("code", [3000, 3120, 3240])
+def test_an_id_that_is_refused_otherwise_is_told_by_name_too(world: World, code: int) -> None:
+    """QuickBooks does not say which list it is from; the lists are read again all the same."""
+    customer = next(one for one in world.quickbooks.state.customers if one.full_name == "Cafe Rio Foods")
+    request_id = world.queue(stores.an_invoice())
+    text = f'The given object ID "{customer.list_id}" in the field "list id" is invalid.'
+    world.quickbooks.faults.reject(str(world.request(request_id).facts["ref_number"]), code, text)
+    world.update()
+    outcome = world.outcome(request_id)
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert outcome.failure.message == 'The given object ID "Cafe Rio Foods" in the field "list id" is invalid.'
+    assert lists.sync_of(world.database).state == "requested"
