@@ -7,10 +7,13 @@ from typing import Annotated, Any
 from fastapi import Form, Request
 from starlette.responses import Response
 
+from console.new_password import new_password
 from console.pages import go, render
 from console.routes import acts_as, console_router
-from tms_api.companies import change_company, get_company, get_steps, renew_password
-from tms_api.company_models import CompanyChanges, CompanyView, PasswordRequest, release_list
+from console.services import console_of
+from console.signing import ShownPassword
+from tms_api.companies import change_company, get_company, get_steps
+from tms_api.company_models import CompanyChanges, CompanyView, release_list
 from tms_api.problems import ProblemError
 from tms_api.services import ApiServices, Services
 
@@ -77,39 +80,44 @@ def show_ready(company: str, services: Services, request: Request) -> Response:
 @router.get(f"{HERE}/file", name="console:file")
 def show_file(company: str, services: Services, request: Request) -> Response:
     """Show schedule, connection file and password."""
-    return _step(request, services, company, "/file", schedules=SCHEDULES, made=None)
+    return _step(request, services, company, "/file", schedules=SCHEDULES, made=_shown(request, services, company))
 
 
-@router.post(f"{HERE}/schedule", name="console:first_schedule", **acts_as("PATCH", ""))
-def take_schedule(
+@router.post(f"{HERE}/download", name="console:first_download", **acts_as("PATCH", ""))
+def download(
     company: str,
     services: Services,
     request: Request,
     every: Annotated[str, Form()] = "15",
     own: Annotated[str, Form()] = "",
 ) -> Response:
-    """Keep how often the Web Connector shall call."""
+    """Keep how often the Web Connector shall call, and give the connection file that says so."""
     text = own.strip() if every == OTHER else every
     if not text.isdecimal() or not 1 <= int(text[:6]) <= 1440:
         return go(request, f"/c/{company}/connect/file", ("bad", "Not saved: choose 1 to 1440 minutes."))
     change_company(company, CompanyChanges(run_every_minutes=int(text)), services, request)
-    saved = f"Saved: every {int(text)} minutes. Download the connection file now; it carries the schedule."
-    return go(request, f"/c/{company}/connect/file", ("ok", saved))
+    return go(request, f"/c/{company}/qwc")
 
 
 @router.post(f"{HERE}/password", name="console:first_password", **acts_as("POST", "/password"))
-def show_password(company: str, services: Services, request: Request) -> Response:
-    """Make the password and show it, this once."""
+def make_password(company: str, services: Services, request: Request) -> Response:
+    """Make the password; this step and the next one show it for a while."""
     is_new = get_company(company, services, request).connection.last_seen_at is None
     # Before the first contact nobody uses the old one; afterwards it goes on for its grace time.
-    made = renew_password(company, services, Response(), PasswordRequest(grace_minutes=0) if is_new else None)
-    return _step(request, services, company, "/file", schedules=SCHEDULES, made=made)
+    return new_password(request, services, company, f"/c/{company}/connect/file#password", ends_old=is_new)
 
 
 @router.get(f"{HERE}/allow", name="console:allow")
 def show_allow(company: str, services: Services, request: Request) -> Response:
     """Show what to answer in the dialogs."""
-    return _step(request, services, company, "/allow", steps=get_steps(company, services).steps[3:])
+    return _step(
+        request,
+        services,
+        company,
+        "/allow",
+        steps=get_steps(company, services).steps[3:],
+        made=_shown(request, services, company),
+    )
 
 
 @router.get(f"{HERE}/wait", name="console:wait")
@@ -128,6 +136,10 @@ def waited(company: str, services: Services, request: Request) -> Response:
     if arrived:
         response.headers["X-Go"] = f"/c/{company}{GOES_ON_TO}"
     return response
+
+
+def _shown(request: Request, services: ApiServices, company: str) -> ShownPassword | None:
+    return console_of(request).doorkeeper.shown_password(request, company, services.clock())
 
 
 def _has_arrived(view: CompanyView) -> bool:

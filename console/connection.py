@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal
 from fastapi import Form, Request
 from starlette.responses import Response
 
+from console.new_password import new_password
 from console.pages import go, render
 from console.routes import acts_as, console_router, visitor_of
+from console.services import console_of
 from tms_api import connections, quiet_hours
-from tms_api.companies import change_company, get_company, get_qwc, renew_password, require_company, rotate_ids
+from tms_api.companies import change_company, get_company, get_qwc, require_company, rotate_ids
 from tms_api.company_file import FileAnswer, answer_file
-from tms_api.company_models import CompanyChanges, PasswordRequest
+from tms_api.company_models import CompanyChanges
+from tms_api.connect_steps import new_ids_steps, password_steps
 from tms_api.external_items import sync_lists
 from tms_api.list_models import SyncRequest
 from tms_api.problems import ProblemError
@@ -79,11 +82,19 @@ def change_look(
 
 
 @router.post(f"{HERE}/schedule", name="console:schedule", **acts_as("PATCH", ""))
-def change_schedule(company: str, services: Services, request: Request, minutes: Annotated[int, Form()]) -> Response:
-    """Set how often the Web Connector shall call."""
+def change_schedule(
+    company: str,
+    services: Services,
+    request: Request,
+    minutes: Annotated[int, Form()],
+    download: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Set how often the Web Connector shall call; with `download` give the connection file that says so."""
     if not 1 <= minutes <= 1440:
         raise ProblemError(422, "minutes_invalid", "Choose 1 to 1440 minutes.")
     change_company(company, CompanyChanges(run_every_minutes=minutes), services, request)
+    if download:
+        return go(request, f"/c/{company}/qwc")
     text = f'Saved. Set "Every_Min" to {minutes} in the Web Connector too, or add the new connection file.'
     return _back(request, company, text)
 
@@ -117,20 +128,37 @@ def end_quiet(company: str, services: Services, request: Request) -> Response:
 
 
 @router.post(f"{HERE}/password", name="console:password", **acts_as("POST", "/password"))
-def new_password(company: str, services: Services, request: Request, ends: Annotated[str, Form()] = "") -> Response:
-    """Make a new password and show it, this once."""
-    body = PasswordRequest(grace_minutes=0) if ends == "now" else None
-    made = renew_password(company, services, Response(), body)
+def make_password(company: str, services: Services, request: Request, ends: Annotated[str, Form()] = "") -> Response:
+    """Make a new password; the page after it shows it for a while."""
+    return new_password(request, services, company, f"{HERE.format(company=company)}/password", ends_old=ends == "now")
+
+
+@router.get(f"{HERE}/password", name="console:shown_password")
+def show_password(company: str, services: Services, request: Request) -> Response:
+    """Show the password that was just made, and what to do with it."""
     view = get_company(company, services, request)
-    return render(request, "password.html", company=view, made=made)
+    made = console_of(request).doorkeeper.shown_password(request, company, services.clock())
+    if made is None:
+        return _back(
+            request, company, "The password is not shown any more. Make another one if you need it.", kind="info"
+        )
+    steps = password_steps(username=made.username, grace_minutes=made.grace_minutes)
+    return render(request, "password.html", company=view, made=made, steps=steps)
 
 
 @router.post(f"{HERE}/ids", name="console:ids", **acts_as("POST", "/rotate-ids"))
 def new_ids(company: str, services: Services, request: Request) -> Response:
-    """Make new ids and say what to do with them."""
-    made = rotate_ids(company, services, request)
+    """Make new IDs; the page after it says what to do with them."""
+    rotate_ids(company, services, request)
+    return go(request, f"{HERE.format(company=company)}/ids", ("ok", "New IDs were made."))
+
+
+@router.get(f"{HERE}/ids", name="console:show_ids")
+def show_ids(company: str, services: Services, request: Request) -> Response:
+    """Say what to do with new IDs."""
     view = get_company(company, services, request)
-    return render(request, "new_ids.html", company=view, made=made)
+    steps = new_ids_steps(username=view.username, run_every_minutes=view.run_every_minutes)
+    return render(request, "new_ids.html", company=view, steps=steps)
 
 
 @router.post(f"{HERE}/rebind", name="console:rebind", **acts_as("POST", "/rebind"))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from console.documents import KINDS, OWNERS, STATUSES
 from console.mapping import author_of, started
-from console.pages import go, render
+from console.pages import go, note_done, render
 from console.routes import acts_as, console_router, is_live, visitor_of
 from tms_api import choosing, claims, exporting
 from tms_api.auto_retry import Retries
@@ -169,7 +169,7 @@ async def link(
     where = require_place(place)
     author = author_of(request)
     if not list_id and not name.strip():
-        messages: list[Message] = [("info", "Choose an entry of QuickBooks first.")]
+        messages: list[Message] = [("warn", "Choose an entry of QuickBooks first.")]
         return await _after(request, services, (company, kind, document_id), messages)
     try:
         retrying = await to_thread.run_sync(
@@ -206,10 +206,12 @@ async def _do(
 async def _after(
     request: Request, services: ApiServices, which: tuple[str, str, str], messages: list[Message]
 ) -> Response:
-    if is_live(request):
-        return await to_thread.run_sync(_page, request, services, *which, messages)
     company, kind, document_id = which
-    return go(request, f"/c/{company}/documents/{kind}/{document_id}", *messages)
+    address = f"/c/{company}/documents/{kind}/{document_id}"
+    if is_live(request):
+        note_done(request, address, messages)
+        return await to_thread.run_sync(_page, request, services, *which, messages)
+    return go(request, address, *messages)
 
 
 def _page(

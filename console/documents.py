@@ -10,7 +10,7 @@ from fastapi import Form, Query, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from console.pages import go, render
+from console.pages import go, note_done, render
 from console.routes import acts_as, console_router, is_live, visitor_of
 from tms_api import many
 from tms_api.bulk_models import BULK_MAX, BulkAnswer, ExportRef
@@ -66,7 +66,7 @@ def show_documents(
 async def do_nothing(company: str, services: Services, request: Request, back: Back = "") -> Response:
     """Take the form without one of its buttons: which one was meant is never guessed."""
     query = _query(back)
-    messages: list[Message] = [("info", "Nothing was done. Select invoices or carrier bills and press a button.")]
+    messages: list[Message] = [("warn", "Nothing was done. Select invoices or carrier bills and press a button.")]
     if is_live(request):
         return await to_thread.run_sync(_page, request, services, company, query, messages)
     return go(request, f"/c/{company}/documents?{urlencode(query)}", *messages)
@@ -121,7 +121,7 @@ async def _do(
     what: Literal["export", "retry", "cancel", "done"],
 ) -> Response:
     refs = _refs(chosen or [])
-    messages: list[Message] = [("info", "Select at least one invoice or carrier bill first.")]
+    messages: list[Message] = [("warn", "Select at least one invoice or carrier bill first.")]
     if refs:
         match what:
             case "export":
@@ -135,6 +135,7 @@ async def _do(
         messages = await to_thread.run_sync(_told, services, company, refs, answer, what)
     query = _query(back)
     if is_live(request):
+        note_done(request, f"/c/{company}/documents?{urlencode(query)}", messages)
         return await to_thread.run_sync(_page, request, services, company, query, messages)
     return go(request, f"/c/{company}/documents?{urlencode(query)}", *messages)
 

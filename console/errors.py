@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlsplit
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from console.pages import render
+from console.services import console_of
 from tms_api.problems import ProblemError, internal_error
 
 TITLES = {
@@ -40,6 +43,7 @@ WITH_RELOAD = {"form_expired", "form_foreign"}
 def problem_page(request: Request, problem: ProblemError) -> Response:
     """Show why something was refused."""
     template = "error_part.html" if "x-live" in request.headers else "error.html"
+    back = _page_before(request) if problem.status == 401 else ""
     response = render(
         request,
         template,
@@ -51,11 +55,22 @@ def problem_page(request: Request, problem: ProblemError) -> Response:
         code=problem.code,
         status_code=problem.status,
         asks_to_reload=problem.code in WITH_RELOAD,
+        sign_in=f"/sign-in?next={quote(back, safe='')}" if back else "/sign-in",
     )
+    if back:
+        console_of(request).doorkeeper.set_way_back(response, back)
     for name, value in problem.headers.items():
         if name.lower() != "www-authenticate":
             response.headers[name] = value
     return response
+
+
+def _page_before(request: Request) -> str:
+    """Give the page of ours that a form or a script was on, to go back to after signing in."""
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc != request.headers.get("host") or not before.path.startswith("/c/"):
+        return ""
+    return before.path + (f"?{before.query}" if before.query else "")
 
 
 def failure_page(request: Request) -> Response:

@@ -9,7 +9,7 @@ from anyio import to_thread
 from fastapi import Form, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from console.pages import go, render
+from console.pages import go, note_done, render
 from console.routes import acts_as, console_router, is_live, visitor_of
 from mapping.places import SECTIONS
 from tms_api import choosing, saving, suggesting
@@ -27,6 +27,8 @@ Words = Annotated[str, Query(max_length=100)]
 Back = Annotated[str, Form(max_length=400)]
 TITLES = {name: name.capitalize() for name in SECTIONS}
 CHOICES = 30
+LEFT_OUT_TOLD = 5
+"""Lines left out of a pasted table that are spelled out after saving."""
 Message = tuple[str, str]
 
 router = console_router()
@@ -126,7 +128,7 @@ async def accept(
     text = (
         f"{count} link{'' if count == 1 else 's'} made." if count else "No suggestion has that score without a rival."
     )
-    kind = "ok" if count else "info"
+    kind = "ok" if count else "warn"
     return await _after(request, services, company, section, back, [(kind, text + started(done.retrying))])
 
 
@@ -151,9 +153,13 @@ async def paste(
         lambda: choosing.paste(services, company, section, text, save=bool(save), author=author_of(request))
     )
     retries.after(company, answer.retrying)
-    if answer.saved and not answer.wrong:
+    if answer.saved and answer.usable:
         told = f"{answer.usable} line{'' if answer.usable == 1 else 's'} saved." + started(answer.retrying)
-        return go(request, f"/c/{company}/mapping/{section}", ("ok", told))
+        wrong = [row for row in answer.rows if row.effect == "error"]
+        left_out = [f"Line {row.line} was left out: {row.error} {row.next_step or ''}" for row in wrong[:LEFT_OUT_TOLD]]
+        if len(wrong) > LEFT_OUT_TOLD:
+            left_out.append(f"{len(wrong) - LEFT_OUT_TOLD} more lines were left out.")
+        return go(request, f"/c/{company}/mapping/{section}", ("ok", told), *[("bad", text) for text in left_out])
     return await to_thread.run_sync(_paste_page, request, services, company, section, text, answer)
 
 
@@ -216,10 +222,11 @@ async def _after(
 ) -> Response:
     """Show the section again: the part for a script, the page that the form was on for a browser without."""
     query = _query(back)
+    address = f"/c/{company}/mapping/{section}?{urlencode(query)}"
     if is_live(request):
+        note_done(request, address, messages)
         return await to_thread.run_sync(_page, request, services, company, section, query, messages)
-    address = str(request.url_for("console:mapping_section", company=company, section=section).path)
-    return go(request, f"{address}?{urlencode(query)}", *messages)
+    return go(request, address, *messages)
 
 
 def _paste_page(
@@ -227,7 +234,7 @@ def _paste_page(
 ) -> Response:
     return render(
         request,
-        "mapping_paste.html",
+        "mapping_paste_part.html" if is_live(request) else "mapping_paste.html",
         company=get_company(company, services, request),
         section=section,
         text=text,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +30,14 @@ HEADERS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a form did: where the browser goes then, and the messages there, pairs of kind and text."""
+
+    address: str
+    messages: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """What every template knows of its request, as `page`."""
 
@@ -35,6 +45,8 @@ class Page:
     now: datetime
     visitor: Visitor | None
     form_token: str
+    once: str
+    """Token of this page's forms: sent twice with it, a form acts once."""
     flashes: list[list[str]]
     is_live: bool
 
@@ -74,6 +86,7 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         now=services_of(request).clock(),
         visitor=visitor,
         form_token=console.signer.form_token(bound_to),
+        once=secrets.token_urlsafe(18),
         flashes=flashes,
         is_live=is_part,
     )
@@ -90,7 +103,15 @@ def go(request: Request, address: str, *messages: tuple[str, str]) -> Response:
 
     Kinds are `ok`, `info`, `warn` and `bad`. The answer to a form that changed something is always a page or this.
     """
-    response = RedirectResponse(address, 303)
+    note_done(request, address, messages)
+    # A script cannot follow a redirect to another page; it is told where to go.
+    is_script = "x-live" in request.headers
+    response = Response(status_code=204, headers={"X-Go": address}) if is_script else RedirectResponse(address, 303)
     if messages:
         console_of(request).doorkeeper.set_flash(response, [[kind, text] for kind, text in messages])
     return response
+
+
+def note_done(request: Request, address: str, messages: Iterable[tuple[str, str]]) -> None:
+    """Note what a form did, for whoever sends it a second time."""
+    request.state.done = Done(address=address, messages=tuple(messages))

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console import errors
+from console.once import act_once
 from console.services import console_of
 from console.visitors import Visitor
 from tms_api.access import OF_A_COMPANY, RateLimiter, check_access
@@ -85,7 +86,9 @@ class ConsoleRoute(APIRoute):
                 raise ProblemError(429, "too_many_requests", "That was too much at once; wait a minute.")
             check_access(visitor.caller, method=method, path=path, company=request.path_params.get("company"))
             await check_form(request)
-            return await handle(request)
+            if request.method in ("GET", "HEAD"):
+                return await handle(request)
+            return await act_once(request, session_id=visitor.session_id, handle=handle, bytes_max=FORM_BYTES_MAX)
 
         return _in_pages(served)
 
@@ -153,7 +156,9 @@ def _ask_to_sign_in(request: Request) -> Response:
     if is_live(request) or request.method != "GET":
         raise ProblemError(401, "signed_out", "You are signed out. Sign in again to go on; nothing was changed.")
     address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/sign-in?next={quote(address, safe='')}" if address != "/" else "/sign-in", 303)
+    response = RedirectResponse(f"/sign-in?next={quote(address, safe='')}" if address != "/" else "/sign-in", 303)
+    console_of(request).doorkeeper.set_way_back(response, address)
+    return response
 
 
 def _in_pages(served: Handler) -> Handler:

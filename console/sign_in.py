@@ -57,6 +57,12 @@ async def take_key(
 def show_link(token: str, request: Request, services: Services) -> Response:
     """Offer to sign in. Programs that look at links in mails and chats only GET: they use nothing up."""
     console = console_of(request)
+    link = console.signer.read_link(token)
+    if link is not None and request.state.visitor is not None:
+        # The Back button, or pressed twice: whoever is in already goes on.
+        only = request.state.visitor.caller.company_id
+        if only == link.company_id and not request.state.visitor.is_staff:
+            return go(request, f"/c/{only}")
     if not console.doorkeeper.is_usable(token, services.clock()):
         return render(request, "link_used.html", status=410)
     return render(request, "link.html", token=token)
@@ -70,7 +76,9 @@ def take_link(request: Request, services: Services, token: Annotated[str, Form()
     if taken is None:
         return render(request, "link_used.html", status=410)
     session_id, company_id = taken
-    return _come_in(request, session_id, f"/c/{company_id}")
+    home = f"/c/{company_id}"
+    back = own_address(door.way_back(request))
+    return _come_in(request, session_id, back if back.startswith(f"{home}/") else home)
 
 
 @router.post("/sign-out", name="console:sign_out")
@@ -89,5 +97,6 @@ def _come_in(request: Request, session_id: str, address: str) -> Response:
     if request.state.visitor is not None:
         door.sign_out(request.state.visitor.session_id)
     response = go(request, address)
+    door.forget_way_back(response)
     door.set_session(response, session_id)
     return response

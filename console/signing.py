@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import secrets as randomness
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
 from itsdangerous import BadSignature, URLSafeSerializer
 
 NONCE_BYTES = 18
@@ -23,6 +26,19 @@ class Link:
     expires_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShownPassword:
+    """A password of the Web Connector that the browser of whoever made it shows for a while."""
+
+    session_id: str
+    company_id: str
+    username: str
+    password: str
+    grace_minutes: int
+    old_password_valid_until: datetime | None
+    until: datetime
+
+
 class Signer:
     """Signs and reads; whatever was not signed here, or for another purpose, reads as None."""
 
@@ -31,6 +47,8 @@ class Signer:
         self._session = self._serializer("console session")
         self._link = self._serializer("console link")
         self._flash = self._serializer("console flash")
+        key = hmac.new(self._key, b"console password", hashlib.sha256).digest()
+        self._seal = Fernet(base64.urlsafe_b64encode(key))
 
     def session(self, session_id: str) -> str:
         """Give the value of the session's cookie."""
@@ -61,6 +79,27 @@ class Signer:
         """Read the messages, pairs of kind and text; none when the cookie is not ours."""
         found = _read(self._flash, cookie)
         return found if isinstance(found, list) else []
+
+    def seal(self, shown: ShownPassword) -> str:
+        """Encrypt a password for the browser that shows it."""
+        old = shown.old_password_valid_until
+        plain = asdict(shown) | {
+            "old_password_valid_until": old.isoformat() if old is not None else None,
+            "until": shown.until.isoformat(),
+        }
+        return self._seal.encrypt(json.dumps(plain).encode()).decode()
+
+    def unseal(self, cookie: str) -> ShownPassword | None:
+        """Read it again; None when it was not sealed here."""
+        try:
+            plain = json.loads(self._seal.decrypt(cookie.encode()))
+        except InvalidToken:
+            return None
+        old = plain.pop("old_password_valid_until")
+        return ShownPassword(
+            **plain | {"until": datetime.fromisoformat(plain["until"])},
+            old_password_valid_until=datetime.fromisoformat(old) if old is not None else None,
+        )
 
     def form_token(self, bound_to: str) -> str:
         """Give the token of every form of a session, or of a visitor before signing in."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets as randomness
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.signing import Signer
+from console.signing import ShownPassword, Signer
 from store import companies, console_sessions, secrets
 from store.engine import Database
 from tms_api.access import Caller, Scope, read_scopes
@@ -17,7 +18,10 @@ from tms_api.access import Caller, Scope, read_scopes
 SESSION = timedelta(hours=12)
 """A working day: nobody signs in twice a day, and a PC left open overnight is signed out."""
 KEY_LENGTH_MAX = 200
-PLAIN_NAMES = ("qbd_console", "qbd_flash", "qbd_visitor")
+WAY_BACK = timedelta(hours=1)
+SHOWN_FOR = timedelta(minutes=30)
+"""Time to walk to the QuickBooks PC with a password, and back and forth between the steps of connecting."""
+PLAIN_NAMES = ("qbd_console", "qbd_flash", "qbd_visitor", "qbd_back", "qbd_shown")
 SECURE_NAMES = tuple(f"__Host-{name}" for name in PLAIN_NAMES)
 """Browsers take these only over https, for one host and the whole of it: no neighbour can set them."""
 
@@ -39,7 +43,8 @@ class Doorkeeper:
         self._database = database
         self._signer = signer
         self._is_secure = is_secure
-        self._session_cookie, self._flash_cookie, self._visitor_cookie = SECURE_NAMES if is_secure else PLAIN_NAMES
+        names = SECURE_NAMES if is_secure else PLAIN_NAMES
+        self._session_cookie, self._flash_cookie, self._visitor_cookie, self._back_cookie, self._shown_cookie = names
 
     def visitor(self, request: Request, now: datetime) -> Visitor | None:
         """Find who sent the request; None: not signed in, signed out, run out, or the key was revoked."""
@@ -122,6 +127,31 @@ class Doorkeeper:
     def drop_flash(self, response: Response) -> None:
         """Forget messages that were shown."""
         response.delete_cookie(self._flash_cookie, path="/", secure=self._is_secure, httponly=True, samesite="lax")
+
+    def set_way_back(self, response: Response, address: str) -> None:
+        """Remember the page that somebody was on when the session ended."""
+        if address != "/":
+            self._set(response, self._back_cookie, quote(address, safe=""), WAY_BACK)
+
+    def way_back(self, request: Request) -> str:
+        """Give the page that somebody was on when the session ended, as the browser says it: "" when it does not."""
+        return unquote(request.cookies.get(self._back_cookie, ""))
+
+    def forget_way_back(self, response: Response) -> None:
+        """Forget it, as it was gone."""
+        response.delete_cookie(self._back_cookie, path="/", secure=self._is_secure, httponly=True, samesite="lax")
+
+    def show_password(self, response: Response, password: ShownPassword) -> None:
+        """Let the next pages of this browser show a password: it is kept sealed there and nowhere else."""
+        self._set(response, self._shown_cookie, self._signer.seal(password), SHOWN_FOR)
+
+    def shown_password(self, request: Request, company_id: str, now: datetime) -> ShownPassword | None:
+        """Give the company's password that this session made within the last half hour."""
+        visitor: Visitor | None = getattr(request.state, "visitor", None)
+        found = self._signer.unseal(request.cookies.get(self._shown_cookie, ""))
+        if found is None or visitor is None or found.until <= now:
+            return None
+        return found if (found.session_id, found.company_id) == (visitor.session_id, company_id) else None
 
     def stranger(self, request: Request) -> str | None:
         """Give what the forms of somebody who is not signed in are bound to."""

@@ -46,18 +46,18 @@ async def answer_once(
     key = hashlib.sha256(f"{key_id}\n{given}".encode()).hexdigest()
     digest = await _digest(request)
     holder = secrets.token_hex(16)
-    row = await to_thread.run_sync(_claim, services, key, digest, holder)
+    row = await to_thread.run_sync(begin, services, key, digest, holder)
     if row.holder != holder:
         return _earlier(row, digest)
     try:
         response = await handle(request)
     except Exception:
-        await to_thread.run_sync(_forget, services, key, holder)
+        await to_thread.run_sync(forget, services, key, holder)
         raise
     if response.status_code < 400 and not _holds_a_fault(response):
         await to_thread.run_sync(_keep, services, key, holder, response)
     else:
-        await to_thread.run_sync(_forget, services, key, holder)
+        await to_thread.run_sync(forget, services, key, holder)
     return response
 
 
@@ -87,7 +87,8 @@ async def _digest(request: Request) -> str:
     return digest.hexdigest()
 
 
-def _claim(services: ApiServices, key: str, digest: str, holder: str) -> KeptAnswer:
+def begin(services: ApiServices, key: str, digest: str, holder: str) -> KeptAnswer:
+    """Begin what bears this key, or give the row of whoever began it before: then its `holder` is another."""
     now = services.clock()
     for remaining in reversed(range(CLAIM_TRIES)):
         try:
@@ -114,7 +115,8 @@ def _keep(services: ApiServices, key: str, holder: str, response: Response) -> N
         kept_answers.keep(session, key, holder=holder, status=response.status_code, headers=headers, body=body)
 
 
-def _forget(services: ApiServices, key: str, holder: str) -> None:
+def forget(services: ApiServices, key: str, holder: str) -> None:
+    """Let what bears this key be begun anew: it changed nothing."""
     with services.database.transaction() as session:
         kept_answers.forget(session, key, holder=holder)
 

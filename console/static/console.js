@@ -1,7 +1,8 @@
 // Everything works without these, apart from what moves by itself.
 import { startLive, startSending } from "./live.js";
+import { startOnce } from "./once.js";
 import { startComboboxes } from "./combobox.js";
-import { startSelecting } from "./select.js";
+import { restoreSelection, startSelecting } from "./select.js";
 import { startTimes } from "./times.js";
 import { startCopying } from "./copy.js";
 
@@ -14,3 +15,5 @@ const start = (root) => {
   startLive(root, start);
 };
 start(document);
+startOnce();
+restoreSelection();

@@ -2,6 +2,8 @@
 // data-live-target="id of a region" is sent without leaving the page and its answer becomes the region's content.
 // A region's answer may send the header X-Go: then the browser goes there. data-announce marks what is read out.
 import { announce } from "./copy.js";
+import { keepToken, rememberToken } from "./once.js";
+import { keepSelection } from "./select.js";
 
 const SLOWEST_S = 60;
 const SLOW_MS = 8_000;
@@ -28,9 +30,10 @@ function watch(region, started) {
   region.dataset.watched = "true";
   const every = Number(region.dataset.every || 5);
   let failures = 0;
+  let seenAt = new Date();
   const again = (seconds) => setTimeout(look, seconds * 1000);
   async function look() {
-    if (!region.isConnected) return;
+    if (!region.isConnected || !region.hasAttribute("data-live")) return;
     if (document.hidden) {
       document.addEventListener("visibilitychange", look, { once: true });
       return;
@@ -40,10 +43,30 @@ function watch(region, started) {
     } catch {
       failures += 1;
     }
-    region.toggleAttribute("data-stale", failures > 1);
+    if (!failures) seenAt = new Date();
+    region.toggleAttribute("data-stale", failures > 0);
+    sayOld(region, failures > 0 && region.hasAttribute("data-live"), seenAt);
     again(Math.min(every * 2 ** failures, SLOWEST_S));
   }
   again(every);
+}
+
+// Above what was true a while ago stands since when nobody answers.
+function sayOld(region, isOld, seenAt) {
+  const before = region.previousElementSibling?.matches("[data-old]") ? region.previousElementSibling : null;
+  if (!isOld) {
+    before?.remove();
+    return;
+  }
+  if (before) return;
+  const said = document.createElement("div");
+  said.dataset.old = "true";
+  said.className = "notice notice--warn";
+  said.setAttribute("role", "alert");
+  said.append(document.createElement("p"));
+  const at = seenAt.toLocaleTimeString("en-US", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  said.firstChild.textContent = `There has been no answer since ${at}. What stands below was true then. The page goes on by itself when the connection is back.`;
+  region.before(said);
 }
 
 async function take(region, answer, started, options) {
@@ -57,6 +80,7 @@ async function take(region, answer, started, options) {
   const text = await answer.text();
   if (answer.ok) {
     replace(region, text, started, options);
+    if (!options?.isRefresh) rememberToken(region);
     return;
   }
   // The content stays true as of its time; what went wrong stands above it.
@@ -65,8 +89,9 @@ async function take(region, answer, started, options) {
   problem.dataset.liveProblem = "true";
   problem.innerHTML = text;
   region.prepend(problem);
-  // A session that ended asks no more.
+  // A session that ended asks no more; what was selected is there again after signing in.
   if (answer.status === 401) region.removeAttribute("data-live");
+  if (answer.status === 401 || answer.status === 403) keepSelection(region);
 }
 
 // Changes only what differs, element by element: focus, selection, scroll and open menus of the rest stay.
@@ -74,6 +99,7 @@ export function replace(region, text, started, { isRefresh = false } = {}) {
   const next = region.cloneNode(false);
   next.innerHTML = text;
   // What an action answered stays until the next one: nobody reads a refusal in the seconds between two looks.
+  if (isRefresh) keepToken(region, next);
   const told = isRefresh && region.querySelector("[data-stays]");
   if (told) next.querySelector("[data-stays]")?.replaceChildren(...told.cloneNode(true).childNodes);
   region.querySelector(":scope > [data-live-problem]")?.remove();
@@ -207,7 +233,7 @@ function enhance(form, started) {
       if (isRead) address.search = new URLSearchParams(data).toString();
       else body = [...data.values()].some((one) => one instanceof File) ? data : new URLSearchParams(data);
       const answer = await fetch(address, { method, body, headers: { "X-Live": "1" }, signal: AbortSignal.timeout(GIVE_UP_MS) });
-      if (answer.ok && isRead && form.hasAttribute("data-live-history")) history.replaceState(null, "", address);
+      if (answer.ok && isRead && form.hasAttribute("data-live-history")) history.replaceState(history.state, "", address);
       await take(region, answer, started);
       if (answer.ok && form.isConnected && form.hasAttribute("data-live-reset")) form.reset();
     } catch {

@@ -69,21 +69,47 @@ def test_only_supported_versions_can_be_chosen_and_older_ones_say_why(world: Wor
 def test_the_schedule_is_in_the_file(world: World, form: dict[str, str], kept: int) -> None:
     """15, 20, 30 or an own one; nonsense is refused."""
     client = world.by_link()
-    assert send_form(client, "/c/acme/connect/schedule", form, page="/c/acme/connect/file").status_code == 303
+    answer = send_form(client, "/c/acme/connect/download", form, page="/c/acme/connect/file")
+    assert answer.status_code == 303
     assert _company(world).run_every_minutes == kept
-    said = client.get("/c/acme/connect/file").text
-    assert ("Saved" in said) is (form["every"] == "20" or form.get("own") == "45")
-    assert "Saved" not in client.get("/c/acme/connect/file").text, "a message is shown once"
+    is_taken = form["every"] == "20" or form.get("own") == "45"
+    assert answer.headers["location"] == ("/c/acme/qwc" if is_taken else "/c/acme/connect/file")
+    assert ("Not saved" in client.get("/c/acme/connect/file").text) is not is_taken
+    assert "Not saved" not in client.get("/c/acme/connect/file").text, "a message is shown once"
 
 
-def test_the_password_is_shown_once_and_works(world: World) -> None:
-    """The page before and after does not hold it; the Web Connector signs in with it."""
+def test_the_schedule_of_the_connection_page_is_in_its_file(world: World) -> None:
+    """One button saves, the other one saves and gives the file."""
     client = world.by_link()
-    page = send_form(client, "/c/acme/connect/password", {}, page="/c/acme/connect/file")
-    found = re.search(r'<code id="the-password">([^<]+)</code>', page.text)
-    assert found is not None
-    assert found[1] not in client.get("/c/acme/connect/file").text
-    assert world.web_connector(password=found[1]).run_once().outcome == "ok"
+    form = {"minutes": "25", "download": "yes"}
+    answer = send_form(client, f"{CONNECTION}/schedule", form, page=CONNECTION)
+    assert (answer.headers["location"], _company(world).run_every_minutes) == ("/c/acme/qwc", 25)
+    answer = send_form(client, f"{CONNECTION}/schedule", {"minutes": "35"}, page=CONNECTION)
+    assert (answer.headers["location"], _company(world).run_every_minutes) == (CONNECTION, 35)
+
+
+def shown_password(page: str) -> str | None:
+    found = re.search(r'<code id="the-password">([^<]+)</code>', page)
+    return found[1] if found else None
+
+
+def test_the_password_is_shown_to_its_maker_for_half_an_hour(world: World) -> None:
+    """On its step and the next one, back and forth; in no other browser and not later; the Web Connector signs in."""
+    client, other = world.by_link(), world.by_link()
+    made = send_form(client, "/c/acme/connect/password", {}, page="/c/acme/connect/file")
+    assert (made.status_code, made.headers["location"]) == (303, "/c/acme/connect/file#password")
+    password = shown_password(client.get("/c/acme/connect/file").text)
+    assert password is not None
+    pages = [client.get(f"/c/acme/connect/{step}").text for step in ("allow", "file", "allow")]
+    assert {shown_password(page) for page in pages} == {password}
+    assert "Keep this page open" not in "".join(pages)
+    assert all(password not in cookie.value for cookie in client.cookies.jar if cookie.value)
+    stolen = {cookie.name: cookie.value or "" for cookie in client.cookies.jar if cookie.name == "qbd_shown"}
+    other.cookies.update(stolen)
+    assert shown_password(other.get("/c/acme/connect/file").text) is None
+    world.clock.forward(minutes=31)
+    assert shown_password(client.get("/c/acme/connect/file").text) is None
+    assert world.web_connector(password=password).run_once().outcome == "ok"
     assert world.web_connector(password=stores.PASSWORD).run_once().outcome == "nvu"
 
 
@@ -124,13 +150,13 @@ def test_new_password_new_ids_and_another_file(world: World) -> None:
     connector = world.web_connector()
     world.bring_lists(connector)
     made = send_form(client, f"{CONNECTION}/password", {}, page=CONNECTION)
-    assert "The old one works until then" in made.text
+    assert "The old one works until the new one is used" in client.get(made.headers["location"]).text
     assert connector.run_once().outcome != "nvu"
     send_form(client, f"{CONNECTION}/password", {"ends": "now"}, page=CONNECTION)
     assert connector.run_once().outcome == "nvu"
     before = _company(world).file_id
     page = send_form(client, f"{CONNECTION}/ids", {}, page=CONNECTION)
-    assert "Remove the old entry" in page.text
+    assert "Remove the old entry" in client.get(page.headers["location"]).text
     assert _company(world).file_id != before
     send_form(client, f"{CONNECTION}/rebind", {}, page=CONNECTION)
     assert _company(world).rebind_requested_at is not None

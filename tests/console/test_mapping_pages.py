@@ -125,8 +125,10 @@ def test_lines_from_a_spreadsheet_are_checked_then_saved(played: Played) -> None
     assert "stands in line 2 already" in checked
     assert "The name in QuickBooks is missing" in checked
     assert _mapping(played)["customers"] == {}
-    saved = _text(send_form(client, address, {"text": text, "save": "yes"}, page=address))
-    assert "1 lines were saved. 3 were left out" in saved
+    answer = send_form(client, address, {"text": text, "save": "yes"}, page=address)
+    saved = _text(client.get(answer.headers["location"]))
+    assert "1 line saved." in saved
+    assert saved.count("was left out: ") == 3
     assert list(_mapping(played)["customers"]) == ["cus_88"]
 
 

@@ -12,7 +12,7 @@ from tests.docs.connecting_problems import table
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "bookkeeper.md"
-BUTTONS = ("Open the console", "Save the", "Make and show the password", "Copy the password", "Sign out")
+BUTTONS = ("Open the console", "Download", "Make and show the password", "Copy the password", "Sign out")
 
 
 def test_every_picture_is_there() -> None:
