@@ -82,7 +82,7 @@ def test_new_password(world: World, window: NewWindow, width: str) -> None:
     _open(page, "New password")
     page.get_by_role("button", name="Make a new password").click()
     expect(page.get_by_role("heading", name="New password", level=1)).to_be_visible()
-    expect(page.get_by_text("The old one works until then")).to_be_visible()
+    expect(page.get_by_text("The old one works until the new one is used")).to_be_visible()
     assert connector.run_once().outcome == "ok"
     _looks_well(one)
     page.get_by_role("link", name="Done").click()
@@ -135,8 +135,9 @@ def test_another_company_file(world: World, window: NewWindow, width: str) -> No
     page.get_by_role("button", name="The books moved to another file").click()
     expect(page.get_by_text("Open the new company file").first).to_be_visible()
     _looks_well(one)
-    _open(page, "Another company file")
-    page.get_by_role("button", name="They did not: stay with this file").click()
+    move = page.get_by_role("region", name="Move to another company file")
+    expect(move).to_contain_text("Waits for the next session")
+    page.get_by_role("button", name="They did not move: stay with this file").click()
     expect(page.get_by_text("The connection stays with its company file.")).to_be_visible()
     assert moved.run_once().outcome == "error"
     _open(page, "Another company file")
